@@ -1,0 +1,23 @@
+//! What the product is about, in its own words: no clock, no files, no network.
+
+mod client;
+mod field;
+mod grant;
+mod id;
+mod name;
+mod profile;
+mod scopes;
+mod secret;
+mod token;
+mod variable;
+
+pub use client::{Binding, Client, ClientAuth, Endpoints};
+pub use field::{Field, SealedField, UnknownField};
+pub use grant::{Grant, GrantState};
+pub use id::{DocumentId, InvalidId, KeyId, VaultId};
+pub use name::{ClientName, InvalidName, ProfileName};
+pub use profile::{Account, Profile, ScopeRecord};
+pub use scopes::{InvalidScope, Scopes};
+pub use secret::{InvalidSecret, secret_from_text};
+pub use token::{AccessToken, FRESHNESS_MARGIN};
+pub use variable::{InvalidVariable, VariableName};

@@ -1,0 +1,9 @@
+//! The machine below us: its clock, its processes, its random numbers.
+
+mod clock;
+mod process;
+mod random;
+
+pub use clock::{Clock, SystemClock};
+pub use process::{Error as ProcessError, harden, replace_process};
+pub use random::{random_bytes, random_id};

@@ -1,0 +1,59 @@
+//! Our own process: kept from being dumped, or replaced by another program.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::Command;
+
+/// Why a program could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot run {program:?}")]
+pub struct Error {
+    /// What was to be run.
+    pub program: OsString,
+    /// Why it was not.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Forbids core dumps and reading our memory, and makes every new file private.
+///
+/// This is not perfect protection: root, and whatever runs as the same user before this call, can
+/// still look. It closes a door. A platform that refuses is not an error.
+#[cfg(unix)]
+pub fn harden() {
+    use rustix::process::{Resource, Rlimit, setrlimit, umask};
+
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        log::debug!("core dumps could not be forbidden: {error}");
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
+        log::debug!("the process could not be made undumpable: {error}");
+    }
+    umask(rustix::fs::Mode::from_raw_mode(0o077));
+}
+
+/// Forbids core dumps where the platform has them.
+#[cfg(not(unix))]
+pub fn harden() {}
+
+/// Becomes `command`: same process id, same terminal, same signals. Returns only on failure.
+#[cfg(unix)]
+pub fn replace_process(mut command: Command) -> Error {
+    use std::os::unix::process::CommandExt;
+
+    let source = command.exec();
+    Error { program: command.get_program().to_owned(), source }
+}
+
+/// Runs `command` and ends with its status, where the platform cannot replace a process.
+#[cfg(not(unix))]
+#[expect(clippy::exit, reason = "the status of the child is ours, as after an exec")]
+pub fn replace_process(mut command: Command) -> Error {
+    match command.status() {
+        Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+        Err(source) => Error { program: command.get_program().to_owned(), source },
+    }
+}
