@@ -2,4 +2,5 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 pub mod domain;
+pub mod seal;
 pub mod system;

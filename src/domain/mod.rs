@@ -8,6 +8,7 @@ mod name;
 mod profile;
 mod scopes;
 mod secret;
+mod slot;
 mod token;
 mod variable;
 
@@ -19,5 +20,6 @@ pub use name::{ClientName, InvalidName, ProfileName};
 pub use profile::{Account, Profile, ScopeRecord};
 pub use scopes::{InvalidScope, Scopes};
 pub use secret::{InvalidSecret, secret_from_text};
+pub use slot::{KeySlot, SlotKind};
 pub use token::{AccessToken, FRESHNESS_MARGIN};
 pub use variable::{InvalidVariable, VariableName};

@@ -15,15 +15,20 @@ pub struct Error {
     pub source: io::Error,
 }
 
-/// Forbids core dumps and reading our memory, and makes every new file private.
+/// The limit on core dumps before [`harden`], for the programs that we start.
+#[cfg(unix)]
+static CORE_LIMIT: std::sync::OnceLock<rustix::process::Rlimit> = std::sync::OnceLock::new();
+
+/// Forbids core dumps and reading our memory.
 ///
 /// This is not perfect protection: root, and whatever runs as the same user before this call, can
 /// still look. It closes a door. A platform that refuses is not an error.
 #[cfg(unix)]
 pub fn harden() {
-    use rustix::process::{Resource, Rlimit, setrlimit, umask};
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let before = CORE_LIMIT.get_or_init(|| getrlimit(Resource::Core)).clone();
+    let none = Rlimit { current: Some(0), maximum: before.maximum };
     if let Err(error) = setrlimit(Resource::Core, none) {
         log::debug!("core dumps could not be forbidden: {error}");
     }
@@ -32,7 +37,6 @@ pub fn harden() {
     {
         log::debug!("the process could not be made undumpable: {error}");
     }
-    umask(rustix::fs::Mode::from_raw_mode(0o077));
 }
 
 /// Forbids core dumps where the platform has them.
@@ -44,6 +48,10 @@ pub fn harden() {}
 pub fn replace_process(mut command: Command) -> Error {
     use std::os::unix::process::CommandExt;
 
+    if let Some(limit) = CORE_LIMIT.get() {
+        // The limit was for our secrets; the program that follows keeps the user's own.
+        let _ = rustix::process::setrlimit(rustix::process::Resource::Core, limit.clone());
+    }
     let source = command.exec();
     Error { program: command.get_program().to_owned(), source }
 }

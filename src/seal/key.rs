@@ -1,0 +1,128 @@
+//! The vault key: the one age identity to which every secret is sealed.
+
+use std::io::Read;
+
+use age::x25519;
+use hkdf::Hkdf;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::domain::{KeyId, VaultId};
+
+/// Why an age message could not be made or opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The text is no age identity.
+    #[error("this is not a vault key: it must be one `AGE-SECRET-KEY-1…` line")]
+    NotAKey,
+    /// The message is sealed to another key.
+    #[error("the message is sealed to another key")]
+    OtherKey,
+    /// The message is damaged or no age message at all.
+    #[error("the message is damaged")]
+    Damaged,
+    /// The message is longer than any secret.
+    #[error("the message is too long")]
+    TooLong,
+}
+
+/// Most plaintext that is read out of one message, in bytes: a secret of 64 KiB, JSON-escaped.
+const MAX_PLAINTEXT: u64 = 512 * 1024;
+
+/// The vault key. It cannot be printed; [`VaultKey::to_identity_file`] is the one way out.
+pub struct VaultKey {
+    identity: x25519::Identity,
+}
+
+impl VaultKey {
+    /// A new key from the operating system's random numbers.
+    pub fn generate() -> Self {
+        Self { identity: x25519::Identity::generate() }
+    }
+
+    /// Reads an age identity file that holds one key, as slots hold it: comments are allowed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAKey`] if there is no key or more than one.
+    pub fn from_identity_file(text: &SecretString) -> Result<Self, Error> {
+        let mut keys = text
+            .expose_secret()
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let (Some(key), None) = (keys.next(), keys.next()) else {
+            return Err(Error::NotAKey);
+        };
+        let identity = key.parse().map_err(|_| Error::NotAKey)?;
+        Ok(Self { identity })
+    }
+
+    /// The key as an age identity file: the plaintext of every key slot.
+    pub fn to_identity_file(&self) -> SecretString {
+        let text = self.identity.to_string();
+        SecretString::from(format!("{}\n", text.expose_secret()))
+    }
+
+    /// The identifier of this key in the vault `vault`.
+    ///
+    /// Derived, so that a document cannot claim another key: HKDF-SHA256 of the identity's
+    /// upper-case text, salt = vault id, info = `vault/v1/kid`, first 16 bytes.
+    pub fn id(&self, vault: &VaultId) -> KeyId {
+        KeyId::from_bytes(*self.derive::<16>(vault, "vault/v1/kid"))
+    }
+
+    /// The key of the MAC over every document of the vault `vault`.
+    pub(super) fn mac_key(&self, vault: &VaultId) -> Zeroizing<[u8; 32]> {
+        self.derive(vault, "vault/v1/doc-mac")
+    }
+
+    fn derive<const N: usize>(&self, vault: &VaultId, info: &str) -> Zeroizing<[u8; N]> {
+        let text = self.identity.to_string();
+        let salt = vault.to_string();
+        let hkdf = Hkdf::<Sha256>::new(Some(salt.as_bytes()), text.expose_secret().as_bytes());
+        let mut bytes = Zeroizing::new([0; N]);
+        hkdf.expand(info.as_bytes(), bytes.as_mut()).expect("HKDF-SHA256 gives up to 8160 bytes");
+        bytes
+    }
+
+    /// Seals `plaintext` as an armored age message that this key opens.
+    pub fn seal(&self, plaintext: &[u8]) -> String {
+        age::encrypt_and_armor(&self.identity.to_public(), plaintext)
+            .expect("sealing to an X25519 recipient in memory does not fail")
+    }
+
+    /// Opens an armored age message.
+    ///
+    /// # Errors
+    ///
+    /// If it is sealed to another key, damaged, or longer than any item of ours.
+    pub fn open(&self, message: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let armored = age::armor::ArmoredReader::new(message.as_bytes());
+        let decryptor = age::Decryptor::new_buffered(armored).map_err(|_| Error::Damaged)?;
+        let identity: &dyn age::Identity = &self.identity;
+        let reader = decryptor.decrypt(std::iter::once(identity)).map_err(|error| match error {
+            age::DecryptError::NoMatchingKeys => Error::OtherKey,
+            _ => Error::Damaged,
+        })?;
+        read_bounded(reader)
+    }
+}
+
+impl std::fmt::Debug for VaultKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("VaultKey(…)")
+    }
+}
+
+fn read_bounded(reader: impl Read) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut plaintext = Zeroizing::new(Vec::new());
+    // A tampered payload shows itself only here, as an I/O error.
+    reader.take(MAX_PLAINTEXT + 1).read_to_end(&mut plaintext).map_err(|_| Error::Damaged)?;
+    if plaintext.len() as u64 > MAX_PLAINTEXT {
+        return Err(Error::TooLong);
+    }
+    Ok(plaintext)
+}
