@@ -3,4 +3,5 @@
 
 pub mod domain;
 pub mod seal;
+pub mod store;
 pub mod system;

@@ -1,0 +1,92 @@
+//! What this machine remembers, as small files in the state directory.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::file::{self, Durability};
+use super::{Directory, lock};
+use crate::domain::{DocumentId, VaultId};
+use crate::store::{Access, Error, Mark, Memory, OutstandingRescue, Patience, Pin};
+
+/// Longest wait for another process that writes to the state directory; each write takes less
+/// than a millisecond.
+const LOCK_LIMIT: Duration = Duration::from_secs(10);
+
+impl Directory {
+    fn fact_path(&self, vault: &VaultId, fact: &str) -> PathBuf {
+        self.places.state.join(vault.to_string()).join(fact)
+    }
+
+    fn fact<T: DeserializeOwned>(&self, vault: &VaultId, fact: &str) -> Result<Option<T>, Error> {
+        let path = self.fact_path(vault, fact);
+        let Some(bytes) = file::read(&path)? else { return Ok(None) };
+        match serde_json::from_slice(&bytes) {
+            Ok(value) => Ok(Some(value)),
+            Err(_) => Err(Error::NotADocument { path, why: "cannot be understood" }),
+        }
+    }
+
+    fn set_fact<T: Serialize>(
+        &self,
+        vault: &VaultId,
+        fact: &str,
+        value: &T,
+        durability: Durability,
+    ) -> Result<(), Error> {
+        let _lock = self.lock_state(vault)?;
+        let mut bytes = serde_json::to_vec(value).expect("a fact can be written to memory");
+        bytes.push(b'\n');
+        file::replace(&self.fact_path(vault, fact), &bytes, durability)
+    }
+
+    fn lock_state(&self, vault: &VaultId) -> Result<Box<dyn crate::store::Held>, Error> {
+        let patience = Patience { limit: LOCK_LIMIT, on_wait: &|| {} };
+        lock::wait(&self.fact_path(vault, "state.lock"), "the state directory", Access::Exclusive, &patience)
+    }
+}
+
+impl Memory for Directory {
+    fn mark(&self, vault: &VaultId, id: &DocumentId) -> Result<Option<Mark>, Error> {
+        self.fact(vault, &format!("marks/{id}.json"))
+    }
+
+    fn set_mark(&self, vault: &VaultId, id: &DocumentId, mark: &Mark) -> Result<(), Error> {
+        self.set_fact(vault, &format!("marks/{id}.json"), mark, Durability::Cached)
+    }
+
+    fn pin(&self, vault: &VaultId) -> Result<Option<Pin>, Error> {
+        self.fact(vault, "pin.json")
+    }
+
+    fn set_pin(&self, vault: &VaultId, pin: &Pin) -> Result<(), Error> {
+        self.set_fact(vault, "pin.json", pin, Durability::Durable)
+    }
+
+    fn identities(&self, vault: &VaultId) -> Result<Vec<PathBuf>, Error> {
+        Ok(self.fact(vault, "identities.json")?.unwrap_or_default())
+    }
+
+    fn set_identities(&self, vault: &VaultId, identities: &[PathBuf]) -> Result<(), Error> {
+        self.set_fact(vault, "identities.json", &identities, Durability::Durable)
+    }
+
+    fn rescue(&self, vault: &VaultId, id: &DocumentId) -> Result<Option<OutstandingRescue>, Error> {
+        self.fact(vault, &format!("rescues/{id}.json"))
+    }
+
+    fn set_rescue(
+        &self,
+        vault: &VaultId,
+        id: &DocumentId,
+        rescue: Option<&OutstandingRescue>,
+    ) -> Result<(), Error> {
+        let fact = format!("rescues/{id}.json");
+        match rescue {
+            Some(rescue) => self.set_fact(vault, &fact, rescue, Durability::Durable),
+            None => file::remove(&self.fact_path(vault, &fact)),
+        }
+    }
+}

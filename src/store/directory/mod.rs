@@ -1,0 +1,201 @@
+//! The local directory as a store.
+//!
+//! `vault.json`, `clients/`, `profiles/` and `locks/` in the vault directory; tokens in the cache
+//! directory; what only this machine knows in the state directory.
+
+mod file;
+mod lock;
+mod memory;
+mod reserve;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::{
+    Access, Error, Expected, Held, Leftover, Lock, Name, Patience, Place, Reservation, Revision, Store,
+    Stored, Target,
+};
+use crate::domain::{ClientName, ProfileName};
+use file::Durability;
+
+/// The three directories that belong to one user.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The vault itself; may be synced or backed up.
+    pub vault: PathBuf,
+    /// Sealed access tokens; may be deleted at any time.
+    pub cache: PathBuf,
+    /// What only this machine knows; not for syncing.
+    pub state: PathBuf,
+}
+
+/// A vault in local directories.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    places: Places,
+}
+
+impl Directory {
+    /// The store in these places. Nothing is touched yet.
+    pub fn new(places: Places) -> Self {
+        Self { places }
+    }
+
+    /// Refuses a vault directory that others could change. A missing one is fine.
+    fn check(&self) -> Result<(), Error> {
+        file::check_directory(&self.places.vault)
+    }
+
+    fn path(&self, name: &Name) -> PathBuf {
+        let vault = &self.places.vault;
+        match name {
+            Name::Manifest => vault.join("vault.json"),
+            Name::Client(name) => vault.join("clients").join(format!("{name}.json")),
+            Name::Profile(name) => vault.join("profiles").join(format!("{name}.json")),
+            Name::Token(vault, id) => self.places.cache.join(vault.to_string()).join(format!("{id}.json")),
+        }
+    }
+
+    /// `<document>.next`, the successor in the making.
+    fn beside(&self, target: Target<'_>) -> PathBuf {
+        file::with_suffix(&self.path(target.name), ".next")
+    }
+
+    /// The same on this machine only, for when there is no room beside the document.
+    fn second(&self, target: Target<'_>) -> PathBuf {
+        let file = match target.name {
+            Name::Manifest => "vault.json".to_owned(),
+            Name::Client(name) => format!("client-{name}.json"),
+            Name::Profile(name) => format!("profile-{name}.json"),
+            Name::Token(_, id) => format!("token-{id}.json"),
+        };
+        self.places.state.join(target.vault.to_string()).join("next").join(file)
+    }
+
+    fn place(&self, target: Target<'_>, place: Place) -> PathBuf {
+        match place {
+            Place::Beside => self.beside(target),
+            Place::Second => self.second(target),
+        }
+    }
+
+    fn names<T: FromStr + Ord>(&self, folder: &str) -> Result<Vec<T>, Error> {
+        self.check()?;
+        let folder = self.places.vault.join(folder);
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(Error::Io { action: "list", path: folder, source }),
+        };
+        let mut names: Vec<T> = entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".json")?.parse().ok())
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    fn check_expected(&self, name: &Name, path: &Path, expected: Expected<'_>) -> Result<(), Error> {
+        let found = match expected {
+            Expected::Anything => return Ok(()),
+            _ => file::read(path)?,
+        };
+        let as_expected = match (expected, &found) {
+            (Expected::Absent, None) => true,
+            (Expected::Revision(revision), Some(bytes)) => Revision::of(bytes) == *revision,
+            _ => false,
+        };
+        if as_expected { Ok(()) } else { Err(Error::Conflict { name: name.to_string() }) }
+    }
+}
+
+impl Store for Directory {
+    fn read(&self, name: &Name) -> Result<Option<Stored>, Error> {
+        self.check()?;
+        let bytes = file::read(&self.path(name))?;
+        Ok(bytes.map(|bytes| Stored { revision: Revision::of(&bytes), bytes }))
+    }
+
+    fn write(&self, name: &Name, bytes: &[u8], expected: Expected<'_>) -> Result<(), Error> {
+        self.check()?;
+        let path = self.path(name);
+        self.check_expected(name, &path, expected)?;
+        // A token that is lost is asked for again; a document is not to be lost.
+        let durability = match name {
+            Name::Token(..) => Durability::Cached,
+            _ => Durability::Durable,
+        };
+        file::replace(&path, bytes, durability)
+    }
+
+    fn remove(&self, name: &Name) -> Result<(), Error> {
+        self.check()?;
+        file::remove(&self.path(name))
+    }
+
+    fn clients(&self) -> Result<Vec<ClientName>, Error> {
+        self.names("clients")
+    }
+
+    fn profiles(&self) -> Result<Vec<ProfileName>, Error> {
+        self.names("profiles")
+    }
+
+    fn lock(&self, lock: &Lock, access: Access, patience: &Patience<'_>) -> Result<Box<dyn Held>, Error> {
+        self.check()?;
+        let folder = self.places.vault.join("locks");
+        let (file, what) = match lock {
+            Lock::Vault => ("vault.lock".to_owned(), "the vault"),
+            Lock::Grant(id) => (format!("{id}.lock"), "this grant"),
+        };
+        lock::wait(&folder.join(file), what, access, patience)
+    }
+
+    fn reserve(&self, target: Target<'_>, intent: &[u8]) -> Result<Box<dyn Reservation>, Error> {
+        self.check()?;
+        let document = self.path(target.name);
+        reserve::reserve(document, self.beside(target), self.second(target), intent)
+    }
+
+    fn leftovers(&self, target: Target<'_>) -> Result<Vec<Leftover>, Error> {
+        let mut found = Vec::new();
+        for place in [Place::Beside, Place::Second] {
+            if let Some(bytes) = file::read(&self.place(target, place))? {
+                found.push(Leftover { place, bytes });
+            }
+        }
+        Ok(found)
+    }
+
+    fn promote(&self, target: Target<'_>, leftover: &Leftover) -> Result<(), Error> {
+        let document = self.path(target.name);
+        match leftover.place {
+            Place::Beside => file::rename(&self.beside(target), &document),
+            Place::Second => {
+                file::replace(&document, &leftover.bytes, Durability::Durable)?;
+                file::remove(&self.second(target))
+            }
+        }
+    }
+
+    fn discard(&self, target: Target<'_>, place: Place) -> Result<(), Error> {
+        file::remove(&self.place(target, place))
+    }
+
+    fn set_aside(&self, target: Target<'_>, place: Place) -> Result<(), Error> {
+        let path = self.place(target, place);
+        let aside = file::with_suffix(&path, &format!(".unread-{}", crate::system::random_id()));
+        file::rename(&path, &aside)
+    }
+
+    fn location(&self) -> String {
+        self.places.vault.display().to_string()
+    }
+
+    fn prove_writable(&self) -> Result<(), Error> {
+        self.check()?;
+        let probe = self.places.vault.join(".probe");
+        file::replace(&probe, b"vault\n", Durability::Durable)?;
+        file::remove(&probe)
+    }
+}

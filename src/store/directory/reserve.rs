@@ -1,0 +1,190 @@
+//! Room for a successor, made before the server is asked.
+//!
+//! A reserved file begins as the intent, followed by spaces up to its final size; saving writes
+//! the successor over it. Spaces after a JSON object mean nothing, so at every moment the file is a
+//! whole document, an intent, or (torn by a power loss) neither: no length needs to be stored.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::file::{self, failed};
+use crate::store::{Error, Place, Reservation};
+
+/// Room for what a successor may be longer than its document: two tokens of 64 KiB would be
+/// refused, so one sealed refresh token of 64 KiB with its JSON escapes, padding and armor.
+const MARGIN: usize = 192 * 1024;
+
+struct Reserved {
+    document: PathBuf,
+    beside: Option<(PathBuf, File)>,
+    second: Option<(PathBuf, File)>,
+}
+
+/// Reserves both places. Nothing is left behind on failure.
+pub(super) fn reserve(
+    document: PathBuf,
+    beside: PathBuf,
+    second: PathBuf,
+    intent: &[u8],
+) -> Result<Box<dyn Reservation>, Error> {
+    let length = std::fs::metadata(&document).map_or(0, |metadata| metadata.len() as usize);
+    let size = length + MARGIN;
+    let first = make_room(&beside, intent, size)?;
+    match make_room(&second, intent, size) {
+        Ok(file) => {
+            Ok(Box::new(Reserved { document, beside: Some((beside, first)), second: Some((second, file)) }))
+        }
+        Err(error) => {
+            let _ = file::remove(&beside);
+            Err(error)
+        }
+    }
+}
+
+fn make_room(path: &Path, intent: &[u8], size: usize) -> Result<File, Error> {
+    file::make_parent(path)?;
+    let mut file = file::create(path)?;
+    let made = fill(&mut file, path, intent, size).and_then(|()| file::sync_directory(path));
+    if made.is_err() {
+        let _ = file::remove(path);
+    }
+    made.map(|()| file)
+}
+
+fn fill(file: &mut File, path: &Path, intent: &[u8], size: usize) -> Result<(), Error> {
+    let mut content = Vec::with_capacity(size.max(intent.len()));
+    content.extend_from_slice(intent);
+    content.resize(size.max(intent.len()), b' ');
+    file.write_all(&content).map_err(failed("reserve", path))?;
+    file.sync_all().map_err(failed("sync", path))
+}
+
+/// Writes the successor over the intent, durably, without needing a new block.
+fn write_into(
+    path: &Path,
+    file: &mut File,
+    successor: &[u8],
+    verify: &dyn Fn(&[u8]) -> bool,
+) -> Result<(), Error> {
+    file.seek(SeekFrom::Start(0)).map_err(failed("write", path))?;
+    file.write_all(successor).map_err(failed("write", path))?;
+    file.set_len(successor.len() as u64).map_err(failed("write", path))?;
+    file.sync_all().map_err(failed("sync", path))?;
+    let read_back = file::read(path)?.unwrap_or_default();
+    if verify(&read_back) { Ok(()) } else { Err(Error::NotWritten { path: path.to_owned() }) }
+}
+
+impl Reserved {
+    fn save_beside(&mut self, successor: &[u8], verify: &dyn Fn(&[u8]) -> bool) -> Result<(), Error> {
+        let (path, mut file) = self.beside.take().expect("a reservation is saved once");
+        write_into(&path, &mut file, successor, verify)?;
+        file::rename(&path, &self.document)
+    }
+
+    fn save_second(&mut self, successor: &[u8], verify: &dyn Fn(&[u8]) -> bool) -> Result<(), Error> {
+        let (path, mut file) = self.second.take().expect("a reservation is saved once");
+        write_into(&path, &mut file, successor, verify)
+    }
+}
+
+impl Reservation for Reserved {
+    fn save(mut self: Box<Self>, successor: &[u8], verify: &dyn Fn(&[u8]) -> bool) -> Result<Place, Error> {
+        match self.save_beside(successor, verify) {
+            Ok(()) => {
+                if let Some((path, _)) = self.second.take() {
+                    // A leftover intent is recognised as older than the document.
+                    let _ = file::remove(&path);
+                }
+                Ok(Place::Beside)
+            }
+            Err(error) => {
+                log::warn!("the place beside the document failed: {error}");
+                self.save_second(successor, verify)?;
+                // What could not be synced must not be taken for the successor later.
+                let _ = file::remove(&file::with_suffix(&self.document, ".next"));
+                Ok(Place::Second)
+            }
+        }
+    }
+
+    fn discard(mut self: Box<Self>) {
+        for (path, _) in [self.beside.take(), self.second.take()].into_iter().flatten() {
+            let _ = file::remove(&path);
+        }
+    }
+
+    fn keep(self: Box<Self>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::directory::file::Durability;
+
+    struct Fixture {
+        _home: tempfile::TempDir,
+        document: PathBuf,
+        beside: PathBuf,
+        second: PathBuf,
+    }
+
+    fn fixture() -> Fixture {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name);
+        let (document, beside, second) = (path("work.json"), path("work.json.next"), path("state/id.json"));
+        file::replace(&document, b"{\"old\":1}", Durability::Durable).unwrap();
+        Fixture { document, beside, second, _home: home }
+    }
+
+    impl Fixture {
+        fn reserve(&self) -> Result<Box<dyn Reservation>, Error> {
+            reserve(self.document.clone(), self.beside.clone(), self.second.clone(), b"{\"intent\":1}")
+        }
+    }
+
+    #[test]
+    fn a_saved_successor_takes_the_place_of_the_document_and_nothing_else_is_left() {
+        let at = fixture();
+
+        let place = at.reserve().unwrap().save(b"{\"new\":1}", &|bytes| bytes == b"{\"new\":1}").unwrap();
+
+        assert_eq!(place, Place::Beside);
+        assert_eq!(std::fs::read(&at.document).unwrap(), b"{\"new\":1}");
+        assert!(!at.beside.exists() && !at.second.exists());
+    }
+
+    #[test]
+    fn the_room_is_there_before_anything_is_saved() {
+        let at = fixture();
+
+        at.reserve().unwrap().keep();
+
+        assert!(std::fs::metadata(&at.beside).unwrap().len() as usize > MARGIN);
+        assert!(std::fs::read(&at.second).unwrap().starts_with(b"{\"intent\":1} "));
+        assert_eq!(std::fs::read(&at.document).unwrap(), b"{\"old\":1}");
+    }
+
+    #[test]
+    fn a_write_that_does_not_read_back_goes_to_the_second_place() {
+        let at = fixture();
+        let reads = std::cell::Cell::new(0);
+        let second_time = |_: &[u8]| reads.replace(reads.get() + 1) == 1;
+
+        let place = at.reserve().unwrap().save(b"{\"new\":1}", &second_time).unwrap();
+
+        assert_eq!(place, Place::Second);
+        assert_eq!(std::fs::read(&at.second).unwrap(), b"{\"new\":1}");
+        assert_eq!(std::fs::read(&at.document).unwrap(), b"{\"old\":1}");
+    }
+
+    #[test]
+    fn a_reservation_that_fails_halfway_leaves_nothing() {
+        let at = fixture();
+        std::fs::create_dir_all(at.second.parent().unwrap()).unwrap();
+        std::fs::write(&at.second, b"in the way").unwrap();
+
+        assert!(at.reserve().is_err());
+        assert!(!at.beside.exists());
+    }
+}
