@@ -1,0 +1,58 @@
+//! What the server says about itself: the two discovery documents and the keys.
+
+use serde_json::{Value, json};
+
+use super::http::Response;
+use super::id_token::{KEY_ID, filler};
+use super::state::State;
+
+/// `/.well-known/openid-configuration` (OIDC Discovery 3).
+pub(super) fn openid(state: &State) -> Response {
+    answer_if(state.config.oidc_discovery, state)
+}
+
+/// `/.well-known/oauth-authorization-server` (RFC 8414, 2).
+pub(super) fn oauth(state: &State) -> Response {
+    answer_if(state.config.oauth_discovery, state)
+}
+
+/// `/jwks` (RFC 7517): one key, which has signed nothing.
+pub(super) fn jwks() -> Response {
+    let key = json!({
+        "kty": "RSA", "alg": "RS256", "use": "sig", "kid": KEY_ID, "e": "AQAB", "n": filler(),
+    });
+    Response::json(200, &json!({"keys": [key]}))
+}
+
+fn answer_if(served: bool, state: &State) -> Response {
+    match served {
+        true => Response::json(200, &document(state)),
+        false => Response::text(404, "nothing here\n"),
+    }
+}
+
+fn document(state: &State) -> Value {
+    let mut document = json!({
+        "issuer": state.issuer(),
+        "authorization_endpoint": state.url("/authorize"),
+        "token_endpoint": state.url("/token"),
+        "userinfo_endpoint": state.url("/userinfo"),
+        "revocation_endpoint": state.url("/revoke"),
+        "jwks_uri": state.url("/jwks"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported":
+            ["client_secret_basic", "client_secret_post", "none"],
+    });
+    if state.config.send_iss {
+        document["authorization_response_iss_parameter_supported"] = true.into();
+    }
+    if let Some(scopes) = &state.config.scopes {
+        document["scopes_supported"] = json!(scopes);
+    }
+    document
+}

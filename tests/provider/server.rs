@@ -1,0 +1,205 @@
+//! Listens, records, lets each request meet its fault, and answers.
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::config::Config;
+use super::http::{Request, Response};
+use super::script::{Endpoint, Fault, Gate, amend, html_page};
+use super::state::State;
+use super::{authorize, metadata, revoke, token, userinfo};
+
+/// Browsers open connections they may never use.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// No HTTP: the beginning of a TLS handshake, and bytes that are no text.
+const GARBAGE: &[u8] = b"\x16\x03\x01\x02\x00\x01\xff\xfe garbage \x00\r\n\r\n";
+
+/// What all connections share.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    arrived: Condvar,
+    pub(super) gate: Gate,
+}
+
+/// Starts listening and returns at once.
+pub(super) fn start(config: Config) -> io::Result<(Arc<Shared>, SocketAddr, JoinHandle<()>)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    widen_backlog(&listener)?;
+    let address = listener.local_addr()?;
+    let shared = Arc::new(Shared {
+        state: Mutex::new(State::new(config, format!("http://{address}"))),
+        arrived: Condvar::new(),
+        gate: Gate::default(),
+    });
+    let acceptor = thread::spawn({
+        let shared = Arc::clone(&shared);
+        move || accept(&listener, &shared)
+    });
+    Ok((shared, address, acceptor))
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    for stream in listener.incoming() {
+        if shared.gate.is_stopped() {
+            return;
+        }
+        // An accept fails for one connection (reset meanwhile, no descriptor left), not for all.
+        let Ok(stream) = stream else { continue };
+        let shared = Arc::clone(shared);
+        thread::spawn(move || shared.serve(stream));
+    }
+}
+
+impl Shared {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub(super) fn wait_for(&self, endpoint: Endpoint, count: usize, timeout: Duration) -> bool {
+        let fewer = |state: &mut State| state.count(endpoint) < count;
+        let waited = self.arrived.wait_timeout_while(self.state(), timeout, fewer);
+        !waited.unwrap().1.timed_out()
+    }
+
+    pub(super) fn stop(&self, address: SocketAddr) {
+        self.gate.stop();
+        // Wakes the acceptor; if nobody listens any more, it is awake already.
+        let _ = TcpStream::connect(address);
+    }
+
+    fn serve(&self, mut stream: TcpStream) {
+        // A client that has gone away is no concern of the server; neither is a socket that
+        // refuses an option because its peer is gone.
+        let _ = stream.set_read_timeout(Some(IDLE));
+        let _ = stream.set_nodelay(true);
+        let _ = match Request::read(&mut stream) {
+            Ok(request) => self.meet(stream, request),
+            Err(why) if why.kind() == io::ErrorKind::InvalidData => {
+                send(stream, &Response::text(400, &why.to_string()))
+            }
+            Err(_) => Ok(()),
+        };
+    }
+
+    fn meet(&self, stream: TcpStream, mut request: Request) -> io::Result<()> {
+        let fault = self.record(&mut request);
+        match fault {
+            Fault::Pass => send(stream, &self.answer(&request)),
+            Fault::Delay(time) => {
+                self.gate.sleep(time);
+                send(stream, &self.answer(&request))
+            }
+            Fault::Hold => {
+                self.gate.hold();
+                send(stream, &self.answer(&request))
+            }
+            Fault::ResetBefore => reset(stream),
+            Fault::Garbage => send_bytes(stream, GARBAGE),
+            Fault::Redirect(location) => send(stream, &see_other(&location)),
+            Fault::Respond { status, headers, body } => send(stream, &as_scripted(status, headers, body)),
+            after => self.spoil(stream, self.answer(&request), after),
+        }
+    }
+
+    /// Records an arrival, with the endpoint filled in, and takes the fault that waits for it.
+    fn record(&self, request: &mut Request) -> Fault {
+        let mut state = self.state();
+        request.endpoint = state.endpoint(&request.path);
+        state.requests.push(request.clone());
+        let fault = state.take_fault(request.endpoint);
+        self.arrived.notify_all();
+        fault
+    }
+
+    fn answer(&self, request: &Request) -> Response {
+        let mut state = self.state();
+        let mut response = match request.endpoint {
+            Endpoint::OpenidConfiguration => metadata::openid(&state),
+            Endpoint::OauthMetadata => metadata::oauth(&state),
+            Endpoint::Authorize => authorize::answer(&mut state, request),
+            Endpoint::Token => token::answer(&mut state, request),
+            Endpoint::Userinfo => userinfo::answer(&state, request),
+            Endpoint::Revoke => revoke::answer(&mut state, request),
+            Endpoint::Jwks => metadata::jwks(),
+            Endpoint::Elsewhere => Response::text(404, "nothing here\n"),
+        };
+        for (endpoint, patch) in &state.config.amendments {
+            if *endpoint == request.endpoint && response.status == 200 {
+                amend(&mut response, patch);
+            }
+        }
+        response
+    }
+
+    /// The work is done; what the client gets to see of it is up to the fault.
+    fn spoil(&self, stream: TcpStream, mut answer: Response, fault: Fault) -> io::Result<()> {
+        match fault {
+            Fault::CommitThenReset => return reset(stream),
+            Fault::CommitThenClose => return Ok(()),
+            Fault::CommitThenTruncate(bytes) => return truncate(stream, &answer, bytes),
+            Fault::CommitThenGarbage => return send_bytes(stream, GARBAGE),
+            Fault::DripBytes(pause) => return self.drip(stream, &answer, pause),
+            Fault::CommitThenDelay(time) => self.gate.sleep(time),
+            Fault::CommitThenHold => self.gate.hold(),
+            Fault::CommitThenAmend(patch) => amend(&mut answer, &patch),
+            Fault::CommitThenStatus(status) => {
+                answer = Response::new(status, "text/html", html_page(status));
+            }
+            Fault::CommitThenRespond { status, headers, body } => answer = as_scripted(status, headers, body),
+            before => unreachable!("{before:?} is played before the work"),
+        }
+        send(stream, &answer)
+    }
+
+    fn drip(&self, mut stream: TcpStream, answer: &Response, pause: Duration) -> io::Result<()> {
+        for byte in answer.to_bytes() {
+            self.gate.sleep(pause);
+            stream.write_all(&[byte])?;
+        }
+        Ok(())
+    }
+}
+
+fn as_scripted(status: u16, headers: Vec<(String, String)>, body: Vec<u8>) -> Response {
+    Response { status, headers, body }
+}
+
+/// 307 keeps method and body, so that a client that follows it hands over its secrets.
+fn see_other(location: &str) -> Response {
+    Response::text(307, "").with("Location", location)
+}
+
+fn send(stream: TcpStream, response: &Response) -> io::Result<()> {
+    send_bytes(stream, &response.to_bytes())
+}
+
+fn send_bytes(mut stream: TcpStream, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes)?;
+    stream.shutdown(Shutdown::Write)
+}
+
+fn truncate(stream: TcpStream, answer: &Response, bytes: usize) -> io::Result<()> {
+    let end = answer.head().len() + bytes.min(answer.body.len());
+    send_bytes(stream, &answer.to_bytes()[..end])
+}
+
+/// Closes with a reset instead of an orderly end: a linger time of zero does that on Unix.
+fn reset(stream: TcpStream) -> io::Result<()> {
+    #[cfg(unix)]
+    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO))?;
+    drop(stream);
+    Ok(())
+}
+
+/// The standard library asks for a queue of 128 connections: too short for a hundred programs
+/// that start in one moment, and a connection that finds no place waits a second.
+fn widen_backlog(listener: &TcpListener) -> io::Result<()> {
+    #[cfg(unix)]
+    rustix::net::listen(listener, 1024)?;
+    let _ = listener;
+    Ok(())
+}
