@@ -2,5 +2,6 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 pub mod domain;
+pub mod oauth;
 pub mod seal;
 pub mod system;
