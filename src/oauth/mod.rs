@@ -2,6 +2,8 @@
 
 pub mod authorization;
 pub mod callback;
+pub mod client_file;
+pub mod diagnosis;
 pub mod discovery;
 mod error;
 mod https;
