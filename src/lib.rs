@@ -2,6 +2,7 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 pub mod domain;
+pub mod oauth;
 pub mod seal;
 pub mod store;
 pub mod system;

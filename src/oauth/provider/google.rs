@@ -1,0 +1,131 @@
+//! Google, for accounts of people.
+
+use super::{Fixed, Prompt, Provider};
+use crate::domain::{ClientAuth, Field};
+
+/// Endpoints as in <https://accounts.google.com/.well-known/openid-configuration>.
+pub(super) static GOOGLE: Provider = Provider {
+    id: "google",
+    title: "Google",
+    fixed: Some(Fixed {
+        issuer: "https://accounts.google.com",
+        authorization: "https://accounts.google.com/o/oauth2/v2/auth",
+        token: "https://oauth2.googleapis.com/token",
+        revocation: "https://oauth2.googleapis.com/revoke",
+        userinfo: "https://openidconnect.googleapis.com/v1/userinfo",
+        client_file_hosts: &["accounts.google.com", "oauth2.googleapis.com", "www.googleapis.com"],
+    }),
+    client_auth: Some(ClientAuth::Post),
+    default_scopes: &["openid", "email"],
+    scope_names: SCOPES,
+    scope_aliases: &[
+        ("https://www.googleapis.com/auth/userinfo.email", "email"),
+        ("https://www.googleapis.com/auth/userinfo.profile", "profile"),
+    ],
+    parameters: &[
+        // Without it there is no refresh token.
+        ("access_type", "offline"),
+        // A profile gets what it asks for, not what other profiles of the same project were granted.
+        ("include_granted_scopes", "false"),
+        ("enable_granular_consent", "true"),
+    ],
+    // A second login brings a refresh token only if consent is asked for again.
+    prompt: Some(Prompt { known_account: "consent", any_account: "consent select_account" }),
+    default_exports: &[
+        ("GOOGLE_OAUTH_ACCESS_TOKEN", Field::AccessToken),
+        ("CLOUDSDK_AUTH_ACCESS_TOKEN", Field::AccessToken),
+        // Where the profile has one.
+        ("GOOGLE_API_KEY", Field::ApiKey),
+    ],
+    clients_page: Some("https://console.cloud.google.com/auth/clients"),
+    audience_page: Some("https://console.cloud.google.com/auth/audience"),
+    grants_page: Some("https://myaccount.google.com/connections"),
+    revokes_siblings: true,
+};
+
+/// <https://developers.google.com/identity/protocols/oauth2/scopes>
+const SCOPES: &[(&str, &str)] = &[
+    ("adwords", "https://www.googleapis.com/auth/adwords"),
+    ("analytics", "https://www.googleapis.com/auth/analytics"),
+    ("analytics.readonly", "https://www.googleapis.com/auth/analytics.readonly"),
+    ("bigquery", "https://www.googleapis.com/auth/bigquery"),
+    ("blogger", "https://www.googleapis.com/auth/blogger"),
+    ("calendar", "https://www.googleapis.com/auth/calendar"),
+    ("calendar.events", "https://www.googleapis.com/auth/calendar.events"),
+    ("calendar.readonly", "https://www.googleapis.com/auth/calendar.readonly"),
+    ("cloud-platform", "https://www.googleapis.com/auth/cloud-platform"),
+    ("cloud-platform.read-only", "https://www.googleapis.com/auth/cloud-platform.read-only"),
+    ("contacts", "https://www.googleapis.com/auth/contacts"),
+    ("contacts.readonly", "https://www.googleapis.com/auth/contacts.readonly"),
+    ("documents", "https://www.googleapis.com/auth/documents"),
+    ("documents.readonly", "https://www.googleapis.com/auth/documents.readonly"),
+    ("drive", "https://www.googleapis.com/auth/drive"),
+    ("drive.appdata", "https://www.googleapis.com/auth/drive.appdata"),
+    ("drive.file", "https://www.googleapis.com/auth/drive.file"),
+    ("drive.metadata.readonly", "https://www.googleapis.com/auth/drive.metadata.readonly"),
+    ("drive.readonly", "https://www.googleapis.com/auth/drive.readonly"),
+    ("forms.body", "https://www.googleapis.com/auth/forms.body"),
+    ("forms.responses.readonly", "https://www.googleapis.com/auth/forms.responses.readonly"),
+    // All of Gmail, also over IMAP and SMTP; it has no other name.
+    ("gmail", "https://mail.google.com/"),
+    ("gmail.compose", "https://www.googleapis.com/auth/gmail.compose"),
+    ("gmail.labels", "https://www.googleapis.com/auth/gmail.labels"),
+    ("gmail.metadata", "https://www.googleapis.com/auth/gmail.metadata"),
+    ("gmail.modify", "https://www.googleapis.com/auth/gmail.modify"),
+    ("gmail.readonly", "https://www.googleapis.com/auth/gmail.readonly"),
+    ("gmail.send", "https://www.googleapis.com/auth/gmail.send"),
+    ("photoslibrary.appendonly", "https://www.googleapis.com/auth/photoslibrary.appendonly"),
+    ("presentations", "https://www.googleapis.com/auth/presentations"),
+    ("presentations.readonly", "https://www.googleapis.com/auth/presentations.readonly"),
+    ("spreadsheets", "https://www.googleapis.com/auth/spreadsheets"),
+    ("spreadsheets.readonly", "https://www.googleapis.com/auth/spreadsheets.readonly"),
+    ("tasks", "https://www.googleapis.com/auth/tasks"),
+    ("tasks.readonly", "https://www.googleapis.com/auth/tasks.readonly"),
+    ("webmasters", "https://www.googleapis.com/auth/webmasters"),
+    ("webmasters.readonly", "https://www.googleapis.com/auth/webmasters.readonly"),
+    ("youtube", "https://www.googleapis.com/auth/youtube"),
+    ("youtube.readonly", "https://www.googleapis.com/auth/youtube.readonly"),
+    ("youtube.upload", "https://www.googleapis.com/auth/youtube.upload"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Scopes;
+
+    fn scopes(text: &str) -> Scopes {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn short_names_stand_for_whole_scopes() {
+        assert_eq!(GOOGLE.expand_scope("drive"), "https://www.googleapis.com/auth/drive");
+        assert_eq!(GOOGLE.expand_scope("gmail"), "https://mail.google.com/");
+        assert_eq!(GOOGLE.expand_scope("openid"), "openid");
+        assert_eq!(GOOGLE.expand_scope("https://x.example/s"), "https://x.example/s");
+    }
+
+    #[test]
+    fn a_scope_granted_under_its_other_name_is_not_missing() {
+        let granted = scopes("openid https://www.googleapis.com/auth/userinfo.email");
+
+        assert_eq!(GOOGLE.missing_scopes(&scopes("openid email profile"), &granted), scopes("profile"));
+        assert!(GOOGLE.missing_scopes(&granted, &scopes("email openid")).is_empty());
+    }
+
+    #[test]
+    fn the_account_chooser_is_shown_unless_the_account_is_known() {
+        let prompt = |known| GOOGLE.consent_parameters(known).into_iter().find(|(name, _)| *name == "prompt");
+
+        assert_eq!(prompt(true).unwrap().1, "consent");
+        assert_eq!(prompt(false).unwrap().1, "consent select_account");
+    }
+
+    #[test]
+    fn a_lasting_grant_is_asked_for() {
+        let parameters = GOOGLE.consent_parameters(true);
+
+        assert!(parameters.contains(&("access_type", "offline".to_owned())));
+        assert!(parameters.contains(&("include_granted_scopes", "false".to_owned())));
+    }
+}

@@ -1,0 +1,218 @@
+//! The token endpoint: a code or a refresh token goes in, an access token comes out.
+
+mod answer;
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::json::{self, Members, Value};
+use super::{Authorization, Error, Http, Method, Request, Response, ServerError, printable};
+use crate::domain::{Binding, ClientAuth, Scopes};
+
+/// Who asks, and where. Both come from an opened seal, never from the document around it.
+#[derive(Clone, Copy, Debug)]
+pub struct Credentials<'a> {
+    /// Destination, client id and how the client proves itself.
+    pub binding: &'a Binding,
+    /// The client secret, for a client that has one.
+    pub secret: Option<&'a SecretString>,
+}
+
+/// What the provider issued (RFC 6749, 5.1). `Debug` shows no token.
+#[derive(Debug)]
+pub struct TokenAnswer {
+    /// The access token: visible ASCII, 64 KiB at most.
+    pub access_token: SecretString,
+    /// Its life from now, between nothing and ten years; `None` if the provider does not say.
+    pub expires_in: Option<SignedDuration>,
+    /// A new refresh token. `None` means that the old one stays good.
+    pub refresh_token: Option<SecretString>,
+    /// What was granted; `None` means what was asked (RFC 6749, 5.1).
+    pub scope: Option<Scopes>,
+    /// Who the user is, as a signed statement (OpenID Connect Core, 3.1.3.3).
+    pub id_token: Option<SecretString>,
+    /// The life of the refresh token, where the grant is limited in time.
+    pub refresh_token_expires_in: Option<SignedDuration>,
+    /// What time it was at the provider.
+    pub server_date: Option<Timestamp>,
+}
+
+/// Asks for a new access token (RFC 6749, 6): one request, no second try.
+///
+/// # Errors
+///
+/// [`Error::Lost`] if the provider may have replaced the refresh token without our knowing; then the
+/// same call may be made once more. Every other error is final for this run. [`Error::Nonsense`] can
+/// hold a replaced refresh token that must be saved.
+pub fn refresh(
+    http: &dyn Http,
+    credentials: &Credentials<'_>,
+    refresh_token: &SecretString,
+    timeout: Duration,
+) -> Result<TokenAnswer, Error> {
+    let form = vec![("grant_type", "refresh_token".into()), ("refresh_token", refresh_token.clone())];
+    ask(http, credentials, form, timeout)
+}
+
+/// Exchanges an authorization code (RFC 6749, 4.1.3; RFC 7636, 4.5): one request, no second try.
+///
+/// # Errors
+///
+/// As [`refresh`]. A code works once, so that [`Error::Lost`] means a new login.
+pub fn exchange_code(
+    http: &dyn Http,
+    credentials: &Credentials<'_>,
+    code: &SecretString,
+    verifier: &SecretString,
+    redirect_uri: &Url,
+    timeout: Duration,
+) -> Result<TokenAnswer, Error> {
+    let form = vec![
+        ("grant_type", "authorization_code".into()),
+        ("code", code.clone()),
+        ("code_verifier", verifier.clone()),
+        ("redirect_uri", redirect_uri.as_str().into()),
+    ];
+    ask(http, credentials, form, timeout)
+}
+
+type Form = Vec<(&'static str, SecretString)>;
+
+fn ask(
+    http: &dyn Http,
+    credentials: &Credentials<'_>,
+    mut form: Form,
+    timeout: Duration,
+) -> Result<TokenAnswer, Error> {
+    let binding = credentials.binding;
+    let missing = |what: &str| Error::policy(format!("the sealed secret does not name its {what}"));
+    let url = binding.token_endpoint.clone().ok_or_else(|| missing("token endpoint"))?;
+    let client_id = binding.client_id.as_deref().ok_or_else(|| missing("client"))?;
+
+    let authorization = authenticate(&mut form, client_id, binding.client_auth, credentials.secret);
+    let request = Request { method: Method::PostForm(form), url, authorization, timeout };
+    let response = http.send(&request)?;
+    judge(&response, &sent_secrets(&request))
+}
+
+/// RFC 6749, 2.3.1: in the header or in the body, never in both.
+fn authenticate(
+    form: &mut Form,
+    client_id: &str,
+    method: Option<ClientAuth>,
+    secret: Option<&SecretString>,
+) -> Option<Authorization> {
+    match (method, secret) {
+        (Some(ClientAuth::Basic), Some(secret)) => {
+            return Some(Authorization::Basic { id: client_id.to_owned(), secret: secret.clone() });
+        }
+        (Some(ClientAuth::Post), Some(secret)) => form.push(("client_secret", secret.clone())),
+        // Without a secret, or without a way to prove it, the client is a public one: RFC 6749, 3.2.1.
+        _ => {}
+    }
+    form.push(("client_id", client_id.into()));
+    None
+}
+
+/// What of the request must not come back in an error.
+fn sent_secrets(request: &Request) -> Vec<&SecretString> {
+    let mut secrets = Vec::new();
+    if let Method::PostForm(form) = &request.method {
+        let is_secret = |name: &str| !matches!(name, "grant_type" | "client_id" | "redirect_uri");
+        secrets.extend(form.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value));
+    }
+    if let Some(Authorization::Basic { secret, .. }) = &request.authorization {
+        secrets.push(secret);
+    }
+    secrets
+}
+
+/// What the answer as a whole means. An error member counts first, whatever the status.
+fn judge(response: &Response, sent: &[&SecretString]) -> Result<TokenAnswer, Error> {
+    let status = response.status;
+    if response.is_redirect() {
+        return Err(Error::nonsense(format!(
+            "the token endpoint redirects (HTTP status {status}), which is not followed"
+        )));
+    }
+    let (members, is_whole) = json::salvage(&response.body);
+    if response.is_unavailable() {
+        return Err(Error::Unavailable { status, retry_after: response.retry_after });
+    }
+    if let Some(error) = server_error(&members, status, sent) {
+        return Err(weigh(error, response));
+    }
+    if response.is_success() {
+        return answer::read(&members, is_whole, response.date);
+    }
+    if status == 401 {
+        // RFC 6749, 5.2: 401 is how a client is told that it was not recognised.
+        return Err(Error::Refused(ServerError::new("invalid_client", status)));
+    }
+    Err(Error::nonsense(unexpected(response, sent)))
+}
+
+/// Some errors say nothing about us: they are the server's own trouble (RFC 6749, 4.1.2.1).
+fn weigh(error: ServerError, response: &Response) -> Error {
+    match error.error.as_str() {
+        "temporarily_unavailable"
+        | "server_error"
+        | "internal_failure"
+        | "slow_down"
+        | "rate_limit_exceeded" => {
+            Error::Unavailable { status: response.status, retry_after: response.retry_after }
+        }
+        _ => Error::Refused(error),
+    }
+}
+
+/// The error in a body, in the form of RFC 6749, 5.2, or in the form of Google's other APIs.
+fn server_error(members: &Members, status: u16, sent: &[&SecretString]) -> Option<ServerError> {
+    let text = |members: &Members, key: &str| members.text(key).map(|text| redacted(text, sent));
+    match members.get("error")? {
+        Value::Text(code) if !code.trim().is_empty() => {
+            let subtype = text(members, "error_subtype").or_else(|| text(members, "suberror"));
+            let error = ServerError::new(&redacted(code, sent), status)
+                .with_description(text(members, "error_description").as_deref())
+                .with_subtype(subtype.as_deref())
+                .with_uri(text(members, "error_uri").as_deref());
+            Some(error)
+        }
+        Value::Object(inner) => {
+            let code = text(inner, "status").unwrap_or_else(|| "error".to_owned());
+            Some(ServerError::new(&code, status).with_description(text(inner, "message").as_deref()))
+        }
+        _ => None,
+    }
+}
+
+/// `text` without any of the secrets that were sent: some servers quote the request.
+fn redacted(text: &str, sent: &[&SecretString]) -> String {
+    sent.iter().map(|secret| secret.expose_secret()).filter(|secret| secret.len() >= 6).fold(
+        text.to_owned(),
+        |text, secret| {
+            let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            text.replace(secret, "[redacted]").replace(&encoded, "[redacted]")
+        },
+    )
+}
+
+/// An error page that is no OAuth error. Its first words help people; a token is never among them.
+fn unexpected(response: &Response, sent: &[&SecretString]) -> String {
+    let what = format!("the token endpoint answers with HTTP status {} and no OAuth error", response.status);
+    let body = String::from_utf8_lossy(&response.body);
+    if body.contains("_token") {
+        return what;
+    }
+    // RFC 6749 has no such page; 200 characters are enough to recognise a proxy or a login form.
+    match printable(&redacted(&body, sent), 200) {
+        text if text.is_empty() => what,
+        text => format!("{what}: {text}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
