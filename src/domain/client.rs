@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::ClientName;
+
 /// How the client proves itself at the token endpoint (RFC 6749, 2.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,6 +70,8 @@ pub struct Endpoints {
 /// The field names are part of the vault format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
+    /// What the user calls it.
+    pub name: ClientName,
     /// The name of its provider: `google`, or the host of its issuer.
     pub provider: String,
     /// Who issues the tokens: an issuer URL, or the token endpoint where there is no discovery.
@@ -76,7 +80,7 @@ pub struct Client {
     pub endpoints: Endpoints,
     /// The public identifier (RFC 6749, 2.2).
     pub client_id: String,
-    /// How it proves itself, once that is known: `None` until the first code exchange has shown it.
+    /// How it proves itself.
     pub client_auth: ClientAuth,
     /// Whether `client_auth` was chosen or proven, and is not tried otherwise.
     pub client_auth_pinned: bool,

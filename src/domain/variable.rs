@@ -74,6 +74,12 @@ pub enum InvalidVariable {
 pub struct VariableName(String);
 
 impl VariableName {
+    /// `VAULT_PROFILE`, the one variable of our own that we set: it names the profile to the programs
+    /// that we start.
+    pub fn vault_profile() -> Self {
+        Self("VAULT_PROFILE".to_owned())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,0 +1,207 @@
+//! How an error reads, and which exit code it gives.
+//!
+//! A message is one lower-case sentence without a final full stop. What the user can do about it is a
+//! hint, on its own line. No other file decides either.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use super::age_words;
+use super::exit::Code;
+use super::format;
+use super::hints;
+use super::table::printable;
+use crate::{oauth, ops, seal, store, system, unlock};
+
+/// Why a command failed, as it is told.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub code: Code,
+    /// What happened, and its causes.
+    pub messages: Vec<String>,
+    /// What the user can do, one line each.
+    pub hints: Vec<String>,
+    /// Text that must reach the user whole: a rescue block.
+    pub block: Option<String>,
+}
+
+impl Failure {
+    /// A failure with one message.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, messages: vec![message.into()], hints: Vec::new(), block: None }
+    }
+
+    /// The command line makes no sense.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Code::Usage, message)
+    }
+
+    /// Adds what the user can do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    fn of(code: Code, error: &dyn StdError) -> Self {
+        let mut messages = vec![error.to_string()];
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            // A transparent error repeats its source.
+            if messages.last() != Some(&text) {
+                messages.push(text);
+            }
+            source = cause.source();
+        }
+        Self { code, messages, hints: Vec::new(), block: None }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut messages = self.messages.iter();
+        if let Some(message) = messages.next() {
+            writeln!(f, "error: {}", printable(message))?;
+        }
+        for cause in messages {
+            writeln!(f, "  caused by: {}", printable(cause))?;
+        }
+        for hint in &self.hints {
+            writeln!(f, "hint: {}", printable(hint))?;
+        }
+        Ok(())
+    }
+}
+
+impl From<ops::Error> for Failure {
+    fn from(error: ops::Error) -> Self {
+        let mut failure = Self::of(code(&error), &error);
+        failure.hints = hints::of(&error);
+        failure.messages.extend(details(&error));
+        if let ops::Error::Rescue { block, .. } = error {
+            failure.block = Some(block);
+        }
+        failure
+    }
+}
+
+/// What an error knows beside its causes.
+fn details(error: &ops::Error) -> Vec<String> {
+    match error {
+        ops::Error::Unlock(unlock::Error::NoWay { attempts }) => attempts.iter().map(attempt).collect(),
+        ops::Error::GrantRefused { causes, .. } | ops::Error::RefreshRefused { causes, .. } => {
+            causes.iter().map(|cause| format!("likely: {cause}")).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn attempt(attempt: &unlock::Attempt) -> String {
+    let mut text = format!("{}: {}", attempt.slot, attempt.why);
+    let mut source = attempt.why.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn code(error: &ops::Error) -> Code {
+    use ops::Error as E;
+    match error {
+        E::Store(error) => store_code(error),
+        E::Unlock(unlock::Error::Cancelled) => Code::Cancelled,
+        E::Unlock(_) => Code::Locked,
+        E::Slot(error) => slot_code(error),
+        E::Agent(_) => Code::Later,
+        E::OAuth(error) => oauth_code(error),
+        E::Document { source: seal::Error::Newer { .. }, .. } => Code::Newer,
+        E::Document { .. }
+        | E::ManifestMissing
+        | E::KeyNotAccepted { .. }
+        | E::RolledBack { .. }
+        | E::Misplaced { .. }
+        | E::ClientMissing { .. }
+        | E::NotAllVerified { .. } => Code::Integrity,
+        E::NoVault { .. }
+        | E::NoProfile { .. }
+        | E::NoClient { .. }
+        | E::NoField { .. }
+        | E::NoSlot { .. } => Code::NotFound,
+        E::NoDefault { .. }
+        | E::Usage(_)
+        | E::VaultExists { .. }
+        | E::ProfileExists { .. }
+        | E::ClientExists { .. } => Code::Usage,
+        E::OtherSecret { .. }
+        | E::ClientInUse { .. }
+        | E::OtherAccount { .. }
+        | E::LastSlot
+        | E::RefreshRefused { .. }
+        | E::BadRescue(_) => Code::Refused,
+        E::LoginNeeded { .. } | E::GrantRefused { .. } | E::CodeRefused(_) => Code::LoginNeeded,
+        E::Rescue { .. } => Code::Rescue,
+    }
+}
+
+fn store_code(error: &store::Error) -> Code {
+    match error {
+        store::Error::Unsafe { .. } | store::Error::NotADocument { .. } => Code::Integrity,
+        store::Error::Busy { .. } | store::Error::Conflict { .. } => Code::Later,
+        _ => Code::Storage,
+    }
+}
+
+fn oauth_code(error: &oauth::Error) -> Code {
+    match error {
+        oauth::Error::Unreachable { .. } | oauth::Error::Lost { .. } | oauth::Error::Unavailable { .. } => {
+            Code::Later
+        }
+        oauth::Error::Nonsense { .. } => Code::Nonsense,
+        oauth::Error::Denied(_) | oauth::Error::TimedOut | oauth::Error::Cancelled => Code::Cancelled,
+        _ => Code::Refused,
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        ops::Error::from(error).into()
+    }
+}
+
+impl From<oauth::Error> for Failure {
+    fn from(error: oauth::Error) -> Self {
+        ops::Error::from(error).into()
+    }
+}
+
+impl From<format::Error> for Failure {
+    fn from(error: format::Error) -> Self {
+        Self::of(Code::Usage, &error).hint("choose another `--format`")
+    }
+}
+
+impl From<age_words::InvalidDuration> for Failure {
+    fn from(error: age_words::InvalidDuration) -> Self {
+        Self::of(Code::Usage, &error)
+    }
+}
+
+impl From<system::ProcessError> for Failure {
+    /// A command line that has no secret in it yet fails like any other file.
+    fn from(error: system::ProcessError) -> Self {
+        Self::of(Code::Storage, &error)
+    }
+}
+
+impl From<unlock::PromptError> for Failure {
+    fn from(error: unlock::PromptError) -> Self {
+        match error {
+            unlock::PromptError::Cancelled => Self::new(Code::Cancelled, "cancelled"),
+            error => Self::of(Code::Usage, &error)
+                .hint("run this on a terminal, or hand the secret over in a file or on standard input"),
+        }
+    }
+}

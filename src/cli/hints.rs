@@ -1,0 +1,173 @@
+//! What a user can do about an error: the next command to type.
+
+use crate::oauth::diagnosis::Cause;
+use crate::oauth::{self, provider};
+use crate::{ops, store, unlock};
+
+/// What can be done about `error`, one line each.
+pub(super) fn of(error: &ops::Error) -> Vec<String> {
+    use ops::Error as E;
+    let hint = match error {
+        E::Store(error) => return store_hints(error),
+        E::Unlock(error) => return unlock_hints(error),
+        E::OAuth(error) => return oauth_hints(error),
+        E::GrantRefused { profile, causes, .. } => return grant_hints(profile.as_str(), causes),
+        E::RefreshRefused { causes, .. } => return causes.iter().filter_map(cause_hint).take(2).collect(),
+        E::Document { source: crate::seal::Error::Newer { .. }, .. } => "install the newer version of vault".into(),
+        E::Document { .. } => "put back a copy of the file that vault itself wrote; nothing was changed".into(),
+        E::NoVault { .. } => "run `vault init`, or `vault add-profile NAME`, which makes a vault by itself".into(),
+        E::VaultExists { .. } => "run `vault status` to see it, or choose another with `--vault-dir`".into(),
+        E::ManifestMissing => "put vault.json back from a backup; the documents cannot be opened without it".into(),
+        E::KeyNotAccepted { kid } => format!(
+            "if the key was changed on another machine that you trust, run `vault key accept {kid}`; if not, \
+             somebody has changed your files"
+        ),
+        E::RolledBack { .. } => {
+            "if you have restored a backup on purpose, run `vault verify --accept-rollback`".into()
+        }
+        E::Misplaced { name, .. } => format!("the file was copied or renamed by hand; move it back to `{name}.json`"),
+        E::ClientMissing { .. } => "restore the file of the client, or link another with `vault edit NAME --client CLIENT`".into(),
+        E::NotAllVerified { .. } => "put back copies of these files that vault itself wrote".into(),
+        E::NoProfile { known, .. } | E::NoDefault { known } if known.is_empty() => {
+            "run `vault add-profile NAME` to make one".into()
+        }
+        E::NoProfile { name, known } => return did_you_mean(name, known, "profile"),
+        E::NoDefault { known } => format!(
+            "say which with `--profile NAME` (there are {}), or choose a default with `vault use NAME`",
+            some(known)
+        ),
+        E::NoClient { known, .. } if known.is_empty() => "run `vault client add --help` to make one".into(),
+        E::NoClient { name, known } => return did_you_mean(name, known, "client"),
+        E::NoField { profile, .. } => format!("run `vault show {profile}` to see what it has"),
+        E::NoSlot { .. } => "run `vault key list` to see the slots".into(),
+        E::ProfileExists { name } => {
+            format!("change it with `vault edit {name}`, log it in again with `vault login {name}`")
+        }
+        E::ClientExists { .. } => "choose another `--name`, or link the existing one with `--client NAME`".into(),
+        E::OtherSecret { client } => format!("run `vault rotate client-secret {client}` to change its secret"),
+        E::ClientInUse { .. } => "remove these profiles, or link them to another client, first".into(),
+        E::LoginNeeded { profile, .. } => format!("run `vault login {profile}`"),
+        E::OtherAccount { .. } => {
+            "choose the right account in the browser, or add `--replace-account` to link the other one".into()
+        }
+        E::CodeRefused(_) => "check the client id and secret, then log in again".into(),
+        E::Rescue { .. } => {
+            "make room, then pass the block above to `vault import-rescue`; keep it until that is done".into()
+        }
+        E::BadRescue(_) => "pass the whole block, from `{` to `}`, that vault has printed".into(),
+        E::LastSlot => "add another one with `vault key add` first".into(),
+        E::Slot(_) | E::Agent(_) | E::Usage(_) => return usage_hints(error),
+    };
+    vec![hint]
+}
+
+fn usage_hints(error: &ops::Error) -> Vec<String> {
+    match error {
+        ops::Error::Usage(text) if text.contains("OAuth client") => vec![
+            "download the client's JSON file from your provider's console and add `--client-file FILE`".into(),
+            "or give `--client-id ID`; vault then asks for the secret".into(),
+        ],
+        ops::Error::Usage(text) if text.contains("more than one client") => {
+            vec!["say which with `--client NAME`".into()]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn did_you_mean(name: &str, known: &[String], what: &str) -> Vec<String> {
+    let close = known.iter().find(|known| known.contains(name) || name.contains(known.as_str()));
+    match close {
+        Some(close) => vec![format!("did you mean `{close}`? The {what}s are: {}", some(known))],
+        None => vec![format!("the {what}s are: {}", some(known))],
+    }
+}
+
+/// The first few of many names.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let mut text = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text = format!("{text} and {} more", names.len() - SHOWN);
+    }
+    text
+}
+
+fn store_hints(error: &store::Error) -> Vec<String> {
+    let hint = match error {
+        store::Error::Unsafe { path, why } if why.contains("written") => {
+            format!("run `chmod go-w {}`, after checking that nobody has changed anything in it", path.display())
+        }
+        store::Error::Unsafe { .. } => "run vault as the user that owns the vault, without sudo".into(),
+        store::Error::NotADocument { .. } => "move it away and put the real file back".into(),
+        store::Error::Busy { .. } => "see what the other process is waiting for, then try again".into(),
+        store::Error::Conflict { .. } => "try again".into(),
+        _ => "nothing was sent; free some space or mend the permissions, then try again".into(),
+    };
+    vec![hint]
+}
+
+fn unlock_hints(error: &unlock::Error) -> Vec<String> {
+    let unlock::Error::NoWay { attempts } = error else { return Vec::new() };
+    let mut hints: Vec<String> = attempts.iter().filter_map(|attempt| unlock_hint(&attempt.why)).collect();
+    hints.dedup();
+    hints
+}
+
+fn unlock_hint(why: &unlock::Why) -> Option<String> {
+    use unlock::Why;
+    Some(match why {
+        Why::NobodyToAsk => {
+            "without a terminal, set VAULT_PASSPHRASE_FILE or VAULT_PASSPHRASE_COMMAND, or run `vault unlock` first"
+                .into()
+        }
+        Why::NoIdentity | Why::OtherIdentity => "set VAULT_IDENTITY_FILE to the identity file that opens it".into(),
+        Why::Keychain(_) => {
+            "unlock the keychain of your desktop session, or add another way in with `vault key add --passphrase`"
+                .into()
+        }
+        Why::NoEntry => "log in to the desktop session that made the vault, or use another key slot".into(),
+        Why::Message(_) => "check the passphrase and try again".into(),
+        _ => return None,
+    })
+}
+
+fn oauth_hints(error: &oauth::Error) -> Vec<String> {
+    let hint = match error {
+        oauth::Error::Unreachable { .. } => "check the network and the proxy variables, then try again",
+        oauth::Error::Lost { .. } => "try again; vault knows that the first request may have been acted upon",
+        oauth::Error::Unavailable { retry_after: Some(wait), .. } => {
+            return vec![format!("try again in {} seconds", wait.as_secs())];
+        }
+        oauth::Error::Unavailable { .. } => "try again in a minute",
+        oauth::Error::TimedOut => "run the command again; `--timeout` gives more time",
+        oauth::Error::Denied(_) => "run the command again when you want to allow it",
+        oauth::Error::Listen { .. } => "end the program that uses this port, or register another redirect URI",
+        _ => return Vec::new(),
+    };
+    vec![hint.to_owned()]
+}
+
+fn grant_hints(profile: &str, causes: &[Cause]) -> Vec<String> {
+    let mut hints: Vec<String> = causes.iter().filter_map(cause_hint).take(1).collect();
+    hints.push(format!("run `vault login {profile}`"));
+    hints
+}
+
+/// What can be done about a cause beyond logging in again.
+fn cause_hint(cause: &Cause) -> Option<String> {
+    let google = provider::find("google")?;
+    let clients = google.clients_page.unwrap_or_default();
+    let audience = google.audience_page.unwrap_or_default();
+    Some(match cause {
+        Cause::TestingApp { .. } => {
+            format!("publish the app at {audience}: a login to an app in Testing lasts 7 days")
+        }
+        Cause::SessionControl => {
+            "the administrator of this account asks for a new login every few hours; only they can change that"
+                .into()
+        }
+        Cause::ClientDeleted | Cause::ClientDisabled => format!("look at the client at {clients}"),
+        Cause::SecretRejected => format!("compare the secret with the one at {clients}"),
+        _ => return None,
+    })
+}

@@ -1,0 +1,155 @@
+//! `vault add-profile`: links an account, a client and scopes, and logs in.
+
+use secrecy::SecretString;
+
+use super::clients::{self, Candidate, NewClient};
+use super::login::{self, Party, Place};
+use super::{Context, Error, Unlocked, documents, recover, rename};
+use crate::domain::{Account, ClientName, Profile, ProfileName, ScopeRecord, Scopes};
+use crate::store::{Access, Lock};
+use crate::system::random_id;
+
+/// Which client a new profile uses.
+#[derive(Debug)]
+pub enum ClientChoice {
+    /// One that is stored.
+    Stored(ClientName),
+    /// One that is described now; if it is stored already, that one.
+    New(Box<NewClient>),
+    /// The only one there is.
+    Only,
+}
+
+/// A profile as the user describes it.
+#[derive(Debug)]
+pub struct NewProfile {
+    /// What to call it.
+    pub name: ProfileName,
+    /// Its client.
+    pub client: ClientChoice,
+    /// The address of the account that is meant.
+    pub account: Option<String>,
+    /// What to ask for; short names are fine.
+    pub scopes: Vec<String>,
+    /// An API key to keep with it.
+    pub api_key: Option<SecretString>,
+}
+
+/// Makes a profile and logs it in, or only makes it if there is no `login`.
+///
+/// Nothing is stored unless the login succeeds.
+///
+/// # Errors
+///
+/// [`Error::ProfileExists`] if the name is taken, else as `login` does.
+pub fn add_profile(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    new: NewProfile,
+    login: Option<&login::Request<'_>>,
+) -> Result<Profile, Error> {
+    check_free(ctx, &new.name)?;
+    let plan = Plan::make(ctx, vault, new, login.map_or(&[], |login| login.scopes))?;
+    match login {
+        None => {
+            let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+            plan.party(ctx, vault)?.save_without_grant(ctx, vault)
+        }
+        Some(request) => {
+            ctx.store.prove_writable()?;
+            login::consent(&plan.profile, &plan.candidate, request, |consented| {
+                let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+                let party = plan.party(ctx, vault)?;
+                login::exchange(ctx, vault, party, consented, request.replace_account)
+            })
+        }
+    }
+}
+
+fn check_free(ctx: Context<'_>, name: &ProfileName) -> Result<(), Error> {
+    if ctx.store.profiles()?.contains(name) {
+        return Err(Error::ProfileExists { name: name.to_string() });
+    }
+    Ok(())
+}
+
+/// What will be stored if everything goes well.
+struct Plan {
+    profile: Profile,
+    candidate: Candidate,
+    api_key: Option<SecretString>,
+    client_was_named: bool,
+}
+
+impl Plan {
+    fn make(ctx: Context<'_>, vault: &Unlocked, new: NewProfile, more: &[String]) -> Result<Self, Error> {
+        let (candidate, client_was_named) = choose_client(ctx, vault, new.client)?;
+        let provider = candidate.facts.provider.clone();
+        let scopes: Vec<String> = new.scopes.iter().chain(more).cloned().collect();
+        let asked = login::asked_scopes(&provider, &Scopes::default(), &scopes)?;
+        let profile = Profile {
+            name: new.name,
+            provider,
+            account: Account { email: new.account, subject: None },
+            client: candidate.id.clone(),
+            scopes: ScopeRecord { asked, granted: Scopes::default() },
+            grant: None,
+            exports: Default::default(),
+        };
+        Ok(Self { profile, candidate, api_key: new.api_key, client_was_named })
+    }
+
+    /// What stands in the store may have changed while the user was in the browser. The caller holds
+    /// the vault lock alone.
+    fn party(mut self, ctx: Context<'_>, vault: &Unlocked) -> Result<Party, Error> {
+        rename::finish(ctx, vault)?;
+        recover::recover(ctx, vault, &self.profile.name)?;
+        check_free(ctx, &self.profile.name)?;
+        let secret = self.candidate.secret.clone();
+        let client = match clients::find_same(ctx, vault, &self.candidate.facts, secret.as_ref())? {
+            Some(stored) => Candidate::stored(vault, stored)?,
+            None if self.candidate.stored.is_some() => {
+                return Err(documents::no_client(ctx, &self.candidate.facts.name));
+            }
+            None => {
+                clients::candidate(ctx, self.candidate.facts, self.candidate.secret, self.client_was_named)?
+            }
+        };
+        self.profile.client = client.id.clone();
+        Ok(Party { facts: self.profile, document: Place::New(random_id()), client, api_key: self.api_key })
+    }
+}
+
+fn choose_client(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    choice: ClientChoice,
+) -> Result<(Candidate, bool), Error> {
+    match choice {
+        ClientChoice::Stored(name) => {
+            Ok((Candidate::stored(vault, vault.client_named(ctx, &name)?)?, true))
+        }
+        ClientChoice::Only => {
+            let names = ctx.store.clients()?;
+            let [name] = &names[..] else { return Err(which_client(&names)) };
+            Ok((Candidate::stored(vault, vault.client_named(ctx, name)?)?, true))
+        }
+        ClientChoice::New(new) => {
+            let was_named = new.name.is_some();
+            let (facts, secret) = clients::resolve(ctx, *new)?;
+            let candidate = match clients::find_same(ctx, vault, &facts, secret.as_ref())? {
+                Some(stored) => Candidate::stored(vault, stored)?,
+                None => clients::candidate(ctx, facts, secret, was_named)?,
+            };
+            Ok((candidate, was_named))
+        }
+    }
+}
+
+fn which_client(names: &[ClientName]) -> Error {
+    if names.is_empty() {
+        return Error::Usage("a profile needs an OAuth client, and none is stored yet".to_owned());
+    }
+    let names: Vec<&str> = names.iter().map(ClientName::as_str).collect();
+    Error::Usage(format!("there is more than one client: {}", names.join(", ")))
+}

@@ -1,0 +1,136 @@
+//! Cached access tokens: sealed, tied to one consent, and never trusted more than that.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Error, Loaded, Notice, Unlocked};
+use crate::domain::{AccessToken, Binding, DocumentId, Grant, Profile, Scopes, SealedField};
+use crate::seal::{Document, Draft, Format, Verified};
+use crate::store::{Expected, Name};
+
+/// The facts of a cached token. The field names are part of the vault format.
+#[derive(Serialize, Deserialize)]
+struct TokenFacts {
+    /// Whose token it is.
+    issuer: String,
+    /// The consent that it came from.
+    grant_id: DocumentId,
+    obtained_at: Timestamp,
+    #[serde(default)]
+    expires_at: Option<Timestamp>,
+    scopes: Scopes,
+}
+
+/// A cached token that is the right one, and not yet opened.
+pub(super) struct Cached {
+    document: Verified,
+    facts: TokenFacts,
+}
+
+impl Cached {
+    /// Whether it is fresh enough to be answered.
+    pub(super) fn is_fresh(&self, now: Timestamp, min_ttl: SignedDuration) -> bool {
+        self.without_value().is_fresh(now, min_ttl)
+    }
+
+    /// Whether it was obtained at or after `moment`, and still works at all at `now`.
+    pub(super) fn was_obtained_since(&self, moment: Timestamp, now: Timestamp) -> bool {
+        self.facts.obtained_at >= moment
+            && self.facts.obtained_at <= now
+            && self.facts.expires_at.is_none_or(|end| end > now)
+    }
+
+    /// When it stops working.
+    pub(super) fn expires_at(&self) -> Option<Timestamp> {
+        self.facts.expires_at
+    }
+
+    /// Opens it.
+    pub(super) fn open(&self, vault: &Unlocked) -> Result<AccessToken, crate::seal::Error> {
+        let binding = Binding::issuer_only(&self.facts.issuer);
+        let (value, _) = self.document.open(&vault.key, SealedField::AccessToken, &binding)?;
+        Ok(AccessToken { value, ..self.without_value() })
+    }
+
+    fn without_value(&self) -> AccessToken {
+        AccessToken {
+            value: String::new().into(),
+            obtained_at: self.facts.obtained_at,
+            expires_at: self.facts.expires_at,
+            scopes: self.facts.scopes.clone(),
+        }
+    }
+}
+
+fn name(vault: &Unlocked, profile: &Loaded<Profile>) -> Name {
+    Name::Token(vault.id.clone(), profile.document.id().clone())
+}
+
+/// The cached token of `profile`, if it is of the same consent.
+///
+/// One that does not verify is as good as none; the user is told, because somebody has changed it.
+pub(super) fn find(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Option<Cached> {
+    let grant = profile.facts.grant.as_ref()?;
+    let stored = match ctx.store.read(&name(vault, profile)) {
+        Ok(stored) => stored?,
+        Err(error) => {
+            log::debug!("the cached token cannot be read: {error}");
+            ctx.notices.notice(&Notice::CacheIgnored { profile: profile.facts.name.clone() });
+            return None;
+        }
+    };
+    match verify(vault, profile, &stored.bytes) {
+        Ok(cached) if cached.facts.grant_id == grant.id => Some(cached),
+        Ok(_) => None,
+        Err(error) => {
+            log::debug!("the cached token is ignored: {error}");
+            ctx.notices.notice(&Notice::CacheIgnored { profile: profile.facts.name.clone() });
+            None
+        }
+    }
+}
+
+fn verify(vault: &Unlocked, profile: &Loaded<Profile>, bytes: &[u8]) -> Result<Cached, crate::seal::Error> {
+    let document = Document::parse(bytes)?.verify(&vault.id, &vault.key)?;
+    if document.format() != Format::Token || document.id() != profile.document.id() {
+        return Err(crate::seal::Error::Foreign("profile"));
+    }
+    let facts = document.facts()?;
+    Ok(Cached { document, facts })
+}
+
+/// Caches `token`. A failure only warns: the token itself is good.
+pub(super) fn keep(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+    grant: &Grant,
+    issuer: &str,
+    token: &AccessToken,
+) {
+    if token.expires_at.is_none() {
+        // Of unknown life: it is good for the command that asked for it, and no longer.
+        return;
+    }
+    let facts = TokenFacts {
+        issuer: issuer.to_owned(),
+        grant_id: grant.id.clone(),
+        obtained_at: token.obtained_at,
+        expires_at: token.expires_at,
+        scopes: token.scopes.clone(),
+    };
+    let document = Draft::new(Format::Token, vault.id.clone(), profile.document.id().clone())
+        .facts(&facts)
+        .seal(&vault.key, SealedField::AccessToken, &Binding::issuer_only(issuer), &token.value)
+        .sign(&vault.key);
+    if let Err(error) =
+        ctx.store.write(&name(vault, profile), &document.to_bytes(), Expected::Anything)
+    {
+        ctx.notices.notice(&Notice::NotCached { why: error.to_string() });
+    }
+}
+
+/// Forgets the cached token of `profile`.
+pub(super) fn forget(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Result<(), Error> {
+    Ok(ctx.store.remove(&name(vault, profile))?)
+}

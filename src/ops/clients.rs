@@ -1,0 +1,388 @@
+//! `vault client list|show|add|rename|remove`: OAuth clients, each stored once.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+use url::Url;
+
+use super::refresh::client_secret;
+use super::{Context, Error, Loaded, Unlocked, documents};
+use crate::domain::{Client, ClientAuth, ClientName, DocumentId, Endpoints, Profile, SealedField};
+use crate::oauth::client_file::ClientFile;
+use crate::oauth::provider::{Fixed, Provider};
+use crate::oauth::{check_url, discovery};
+use crate::seal::{Document, Draft, Format, Verified};
+use crate::store::{Access, Expected, Lock, Name, Revision};
+use crate::system::random_id;
+
+/// How long discovery may take.
+const DISCOVERY_LIMIT: Duration = Duration::from_secs(15);
+
+/// Who issues the tokens of a new client.
+#[derive(Clone, Debug)]
+pub enum Issuer {
+    /// A provider that we know.
+    Known(&'static Provider, &'static Fixed),
+    /// Any OpenID Connect or OAuth issuer that can be discovered.
+    ///
+    /// Text, because the provider must repeat it byte for byte.
+    Discovered(String),
+    /// A server without discovery.
+    Endpoints(Endpoints),
+}
+
+/// A client as the user describes it.
+#[derive(Debug)]
+pub struct NewClient {
+    /// What to call it; else the provider's name.
+    pub name: Option<ClientName>,
+    /// Who issues its tokens.
+    pub issuer: Issuer,
+    /// The public identifier.
+    pub client_id: String,
+    /// Its secret, unless it is a public client.
+    pub secret: Option<SecretString>,
+    /// How it proves itself, if the user knows.
+    pub auth: Option<ClientAuth>,
+    /// The exact redirect URI, if one is registered.
+    pub redirect_uri: Option<Url>,
+    /// Whether `http:` on loopback hosts is fine.
+    pub insecure_loopback: bool,
+}
+
+impl NewClient {
+    /// The client that a downloaded file describes.
+    pub fn from_file(file: ClientFile, issuer: Issuer, name: Option<ClientName>) -> Self {
+        Self {
+            name,
+            issuer,
+            client_id: file.client_id,
+            secret: file.client_secret,
+            auth: None,
+            redirect_uri: None,
+            insecure_loopback: false,
+        }
+    }
+}
+
+/// A client that is going to be used: stored already, or not yet.
+pub(super) struct Candidate {
+    pub(super) id: DocumentId,
+    pub(super) facts: Client,
+    pub(super) secret: Option<SecretString>,
+    pub(super) stored: Option<(Verified, Revision)>,
+    saved: Option<Client>,
+}
+
+impl Candidate {
+    /// A client that is stored.
+    pub(super) fn stored(vault: &Unlocked, client: Loaded<Client>) -> Result<Self, Error> {
+        let secret = client_secret(vault, &client, &Name::Client(client.facts.name.clone()))?;
+        Ok(Self {
+            id: client.document.id().clone(),
+            saved: Some(client.facts.clone()),
+            facts: client.facts,
+            secret,
+            stored: Some((client.document, client.revision)),
+        })
+    }
+
+    /// Writes the client if it is not stored as it is now.
+    pub(super) fn save_if_changed(&mut self, ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
+        if self.saved.as_ref() == Some(&self.facts) { Ok(()) } else { self.save(ctx, vault) }
+    }
+
+    /// Takes back what was saved of a client that turned out to be of no use.
+    pub(super) fn forget(&mut self, ctx: Context<'_>) -> Result<(), Error> {
+        ctx.store.remove(&Name::Client(self.facts.name.clone()))?;
+        if let Some((document, _)) = self.stored.take() {
+            documents::bury(ctx, &document);
+        }
+        Ok(())
+    }
+
+    /// Writes the client as it is now, with its secret sealed for its present binding.
+    pub(super) fn save(&mut self, ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
+        let draft = match &self.stored {
+            Some((document, _)) => document.next(),
+            None => Draft::new(Format::Client, vault.id.clone(), self.id.clone()),
+        };
+        let draft = draft.facts(&self.facts);
+        let draft = match &self.secret {
+            Some(secret) => draft.seal(&vault.key, SealedField::ClientSecret, &self.facts.binding(), secret),
+            None => draft,
+        };
+        let document = draft.sign(&vault.key);
+        let name = Name::Client(self.facts.name.clone());
+        let expected = match &self.stored {
+            Some((_, revision)) => Expected::Revision(revision),
+            None => Expected::Absent,
+        };
+        documents::save(ctx, &name, &document, expected)?;
+        let revision = Revision::of(&document.to_bytes());
+        self.stored = Some((document, revision));
+        self.saved = Some(self.facts.clone());
+        Ok(())
+    }
+}
+
+/// Asks the issuer what has to be known of it, and makes the client of that. Stores nothing.
+pub(super) fn resolve(ctx: Context<'_>, new: NewClient) -> Result<(Client, Option<SecretString>), Error> {
+    if new.client_id.is_empty() || new.client_id.bytes().any(|b| !matches!(b, 0x20..=0x7e)) {
+        return Err(Error::Usage("the client id must be printable ASCII".to_owned()));
+    }
+    let facts = issuer_facts(ctx, &new)?;
+    for url in [Some(&facts.endpoints.authorization), Some(&facts.endpoints.token), facts.endpoints.revocation.as_ref()]
+    {
+        url.map_or(Ok(()), |url| check_url(url, new.insecure_loopback))?;
+    }
+    let auth = if new.secret.is_none() { ClientAuth::None } else { new.auth.unwrap_or(facts.auth) };
+    let client = Client {
+        name: new.name.unwrap_or(facts.name),
+        provider: facts.provider,
+        issuer: facts.issuer,
+        endpoints: facts.endpoints,
+        client_id: new.client_id,
+        client_auth: auth,
+        client_auth_pinned: new.auth.is_some() || auth == ClientAuth::None || facts.auth_is_certain,
+        redirect_uri: new.redirect_uri,
+        insecure_loopback: new.insecure_loopback,
+        issuer_in_response: facts.issuer_in_response,
+    };
+    Ok((client, new.secret))
+}
+
+struct IssuerFacts {
+    provider: String,
+    name: ClientName,
+    issuer: String,
+    endpoints: Endpoints,
+    auth: ClientAuth,
+    auth_is_certain: bool,
+    issuer_in_response: bool,
+}
+
+fn issuer_facts(ctx: Context<'_>, new: &NewClient) -> Result<IssuerFacts, Error> {
+    Ok(match &new.issuer {
+        Issuer::Known(provider, fixed) => IssuerFacts {
+            provider: provider.id.to_owned(),
+            name: name_for(provider.id),
+            issuer: fixed.issuer.to_owned(),
+            endpoints: fixed.endpoints(),
+            auth: provider.client_auth.unwrap_or(ClientAuth::Basic),
+            auth_is_certain: provider.client_auth.is_some(),
+            issuer_in_response: false,
+        },
+        Issuer::Discovered(issuer) => {
+            let found = discovery::discover(ctx.http, issuer, new.insecure_loopback, DISCOVERY_LIMIT)?;
+            let host = host_of(&found.endpoints.token);
+            IssuerFacts {
+                name: name_for(&host),
+                provider: host,
+                auth: found.client_auth(new.secret.is_some()),
+                issuer: found.issuer,
+                endpoints: found.endpoints,
+                auth_is_certain: false,
+                issuer_in_response: found.issuer_in_response,
+            }
+        }
+        Issuer::Endpoints(endpoints) => {
+            let host = host_of(&endpoints.token);
+            IssuerFacts {
+                name: name_for(&host),
+                provider: host,
+                issuer: endpoints.token.to_string(),
+                endpoints: endpoints.clone(),
+                // RFC 6749, 2.3.1: every server must support it.
+                auth: ClientAuth::Basic,
+                auth_is_certain: false,
+                issuer_in_response: false,
+            }
+        }
+    })
+}
+
+fn host_of(url: &Url) -> String {
+    url.host_str().unwrap_or("provider").to_ascii_lowercase()
+}
+
+/// A client name made of a host or provider name.
+fn name_for(host: &str) -> ClientName {
+    let usable = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
+    let text: String = host.chars().filter(|c| usable(*c)).take(50).collect();
+    text.parse().unwrap_or_else(|_| "client".parse().expect("`client` is a name"))
+}
+
+/// The stored client with the same id at the same issuer, if there is one.
+///
+/// # Errors
+///
+/// [`Error::OtherSecret`] if it has another secret.
+pub(super) fn find_same(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    client: &Client,
+    secret: Option<&SecretString>,
+) -> Result<Option<Loaded<Client>>, Error> {
+    for name in ctx.store.clients()? {
+        let Some(stored) = vault.find_client(ctx, &name)? else { continue };
+        if stored.facts.client_id != client.client_id || stored.facts.issuer != client.issuer {
+            continue;
+        }
+        let known = client_secret(vault, &stored, &Name::Client(name.clone()))?;
+        return if same_secret(known.as_ref(), secret) {
+            Ok(Some(stored))
+        } else {
+            Err(Error::OtherSecret { client: name.to_string() })
+        };
+    }
+    Ok(None)
+}
+
+/// A client that is named again without its secret is the same one.
+fn same_secret(known: Option<&SecretString>, given: Option<&SecretString>) -> bool {
+    match (known, given) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(known), Some(given)) => {
+            known.expose_secret().as_bytes().ct_eq(given.expose_secret().as_bytes()).into()
+        }
+    }
+}
+
+/// A client that is not stored, under a name that is free.
+pub(super) fn candidate(
+    ctx: Context<'_>,
+    mut facts: Client,
+    secret: Option<SecretString>,
+    was_named: bool,
+) -> Result<Candidate, Error> {
+    let taken = ctx.store.clients()?;
+    if was_named && taken.contains(&facts.name) {
+        return Err(Error::ClientExists { name: facts.name.to_string() });
+    }
+    facts.name = free_name(&facts.name, &taken);
+    Ok(Candidate { id: random_id(), facts, secret, stored: None, saved: None })
+}
+
+fn free_name(wanted: &ClientName, taken: &[ClientName]) -> ClientName {
+    let numbered = (2..).map(|number| {
+        format!("{wanted}-{number}").parse().expect("a name of at most 50 characters with a number is a name")
+    });
+    std::iter::once(wanted.clone()).chain(numbered).find(|name| !taken.contains(name)).expect("numbers do not end")
+}
+
+/// Stores a client. One that is stored already is returned as it is.
+///
+/// # Errors
+///
+/// [`Error::OtherSecret`] or [`Error::ClientExists`] if it would be stored twice; else as the
+/// provider and the storage say.
+pub fn add(ctx: Context<'_>, vault: &Unlocked, new: NewClient) -> Result<Client, Error> {
+    let was_named = new.name.is_some();
+    let (facts, secret) = resolve(ctx, new)?;
+    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    if let Some(stored) = find_same(ctx, vault, &facts, secret.as_ref())? {
+        return Ok(stored.facts);
+    }
+    let mut candidate = candidate(ctx, facts, secret, was_named)?;
+    candidate.save(ctx, vault)?;
+    Ok(candidate.facts)
+}
+
+/// A client as it is listed: facts that have not been verified.
+pub struct Listed {
+    /// Its name in the store.
+    pub name: ClientName,
+    /// Its document, or why it cannot be read.
+    pub client: Result<(DocumentId, Client, bool), Error>,
+    /// The profiles that use it.
+    pub profiles: Vec<String>,
+}
+
+/// All clients; opens nothing.
+///
+/// # Errors
+///
+/// If they cannot be listed.
+pub fn list(ctx: Context<'_>) -> Result<Vec<Listed>, Error> {
+    let users = users(ctx)?;
+    let listed = |name: ClientName| {
+        let client = read(ctx, &name);
+        let id = client.as_ref().ok().map(|(id, ..)| id.clone());
+        let profiles =
+            users.iter().filter(|(client, _)| Some(client) == id.as_ref()).map(|(_, name)| name.clone()).collect();
+        Listed { name, client, profiles }
+    };
+    Ok(ctx.store.clients()?.into_iter().map(listed).collect())
+}
+
+/// One client; opens nothing.
+///
+/// # Errors
+///
+/// [`Error::NoClient`] if there is none.
+pub fn show(ctx: Context<'_>, name: &ClientName) -> Result<Listed, Error> {
+    let found = list(ctx)?.into_iter().find(|listed| listed.name == *name);
+    found.ok_or_else(|| documents::no_client(ctx, name))
+}
+
+/// The client's document id, facts, and whether it has a secret. Not verified.
+fn read(ctx: Context<'_>, name: &ClientName) -> Result<(DocumentId, Client, bool), Error> {
+    let stored_as = Name::Client(name.clone());
+    let stored = ctx.store.read(&stored_as)?.ok_or_else(|| documents::no_client(ctx, name))?;
+    let document = documents::parse(&stored_as, &stored.bytes)?;
+    documents::check_format(&stored_as, &document, Format::Client)?;
+    let facts = documents::facts(&stored_as, &document)?;
+    Ok((document.id().clone(), facts, document.holds(SealedField::ClientSecret)))
+}
+
+/// Which profile uses which client, as far as profiles can be read.
+fn users(ctx: Context<'_>) -> Result<Vec<(DocumentId, String)>, Error> {
+    let mut users = Vec::new();
+    for name in ctx.store.profiles()? {
+        let Some(stored) = ctx.store.read(&Name::Profile(name.clone()))? else { continue };
+        if let Ok(profile) = Document::parse(&stored.bytes).and_then(|document| document.facts::<Profile>()) {
+            users.push((profile.client, name.to_string()));
+        }
+    }
+    Ok(users)
+}
+
+/// Gives a client another name. Profiles follow: they name its document.
+///
+/// # Errors
+///
+/// [`Error::NoClient`], or [`Error::ClientExists`] if the new name is taken.
+pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ClientName, to: &ClientName) -> Result<(), Error> {
+    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    let client = vault.client_named(ctx, from)?;
+    if ctx.store.clients()?.contains(to) {
+        return Err(Error::ClientExists { name: to.to_string() });
+    }
+    let facts = Client { name: to.clone(), ..client.facts.clone() };
+    let document = client.next().facts(&facts).sign(&vault.key);
+    // The new one first: a crash leaves both, and the old one is recognised as older.
+    documents::save(ctx, &Name::Client(to.clone()), &document, Expected::Absent)?;
+    Ok(ctx.store.remove(&Name::Client(from.clone()))?)
+}
+
+/// Removes a client that no profile uses.
+///
+/// # Errors
+///
+/// [`Error::ClientInUse`] if one does.
+pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ClientName) -> Result<(), Error> {
+    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    let client = vault.client_named(ctx, name)?;
+    let id = client.document.id();
+    let profiles: Vec<String> =
+        users(ctx)?.into_iter().filter(|(client, _)| client == id).map(|(_, profile)| profile).collect();
+    if !profiles.is_empty() {
+        return Err(Error::ClientInUse { client: name.to_string(), profiles });
+    }
+    ctx.store.remove(&Name::Client(name.clone()))?;
+    documents::bury(ctx, &client.document);
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! Documents as operations see them: read with every check, written with their mark.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Context, Error, Notice, Unlocked};
+use crate::domain::{Client, ClientName, DocumentId, Profile, ProfileName, VaultId};
+use crate::seal::{self, Document, Draft, Format, Verified, VaultKey};
+use crate::store::{Expected, Mark, Name, Revision};
+
+/// A document that has passed every check, with its facts.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// The document, from which secrets can be opened.
+    pub document: Verified,
+    /// Its public facts.
+    pub facts: T,
+    /// Its state in the store.
+    pub revision: Revision,
+}
+
+impl<T: Serialize + DeserializeOwned> Loaded<T> {
+    /// The start of its next generation.
+    pub(super) fn next(&self) -> Draft {
+        self.document.next()
+    }
+}
+
+/// Reads a document without verifying it.
+pub(super) fn parse(name: &Name, bytes: &[u8]) -> Result<Document, Error> {
+    Document::parse(bytes).map_err(refused(name))
+}
+
+/// The facts of a document, which may or may not be verified.
+pub(super) fn facts<T: DeserializeOwned>(name: &Name, document: &Document) -> Result<T, Error> {
+    document.facts().map_err(refused(name))
+}
+
+/// Refuses a document of another kind under this name.
+pub(super) fn check_format(name: &Name, document: &Document, format: Format) -> Result<(), Error> {
+    if document.format() == format {
+        return Ok(());
+    }
+    Err(refused(name)(seal::Error::Envelope("format")))
+}
+
+/// Names the document in an error about it.
+pub(super) fn refused(name: &Name) -> impl FnOnce(seal::Error) -> Error {
+    let document = name.to_string();
+    move |source| Error::Document { document, source }
+}
+
+/// Reads, verifies and dates a document.
+///
+/// A writer replaces the document first and its mark second; so a document that looks too old, or
+/// changed under our eyes, is read once more, with the mark before it this time.
+pub(super) fn load<T: DeserializeOwned>(
+    ctx: Context<'_>,
+    vault: &VaultId,
+    key: &VaultKey,
+    name: &Name,
+    format: Format,
+) -> Result<Option<Loaded<T>>, Error> {
+    let Some((document, revision)) = verified(ctx, vault, key, name, format)? else { return Ok(None) };
+    if let Some((document, revision)) = current(ctx, vault, name, document, revision, |id| {
+        let mark = ctx.memory.mark(vault, id)?;
+        Ok((mark, verified(ctx, vault, key, name, format)?))
+    })? {
+        let facts = facts(name, &document)?;
+        return Ok(Some(Loaded { document, facts, revision }));
+    }
+    Ok(None)
+}
+
+type Read = Option<(Verified, Revision)>;
+
+/// The document if it is not older than its mark, else what `again` reads, held to the same.
+fn current(
+    ctx: Context<'_>,
+    vault: &VaultId,
+    name: &Name,
+    document: Verified,
+    revision: Revision,
+    again: impl FnOnce(&DocumentId) -> Result<(Option<Mark>, Read), Error>,
+) -> Result<Read, Error> {
+    if is_current(&document, ctx.memory.mark(vault, document.id())?.as_ref()) {
+        return Ok(Some((document, revision)));
+    }
+    let (mark, read) = again(document.id())?;
+    match read {
+        Some((document, _)) if !is_current(&document, mark.as_ref()) => Err(Error::RolledBack {
+            document: name.to_string(),
+            found: document.generation(),
+            known: mark.map_or(0, |mark| mark.generation),
+        }),
+        read => Ok(read),
+    }
+}
+
+fn is_current(document: &Document, mark: Option<&Mark>) -> bool {
+    mark.is_none_or(|mark| !mark.removed && document.generation() >= mark.generation)
+}
+
+fn verified(
+    ctx: Context<'_>,
+    vault: &VaultId,
+    key: &VaultKey,
+    name: &Name,
+    format: Format,
+) -> Result<Read, Error> {
+    let Some(stored) = ctx.store.read(name)? else { return Ok(None) };
+    let document = parse(name, &stored.bytes)?;
+    check_format(name, &document, format)?;
+    let document = document.verify(vault, key).map_err(refused(name))?;
+    Ok(Some((document, stored.revision)))
+}
+
+/// Writes a document and its mark.
+pub(super) fn save(
+    ctx: Context<'_>,
+    name: &Name,
+    document: &Verified,
+    expected: Expected<'_>,
+) -> Result<(), Error> {
+    ctx.store.write(name, &document.to_bytes(), expected)?;
+    mark(ctx, document);
+    Ok(())
+}
+
+/// Remembers the generation of a document that has just been put in its place.
+///
+/// A failure only warns: the document itself is safe, and only the protection against its older
+/// copies is late by one write.
+pub(super) fn mark(ctx: Context<'_>, document: &Document) {
+    let mark = Mark { generation: document.generation(), removed: false };
+    set_mark(ctx, document, &mark);
+}
+
+/// Remembers that a document was removed, so that a copy that comes back is not accepted.
+pub(super) fn bury(ctx: Context<'_>, document: &Document) {
+    let mark = Mark { generation: document.generation(), removed: true };
+    set_mark(ctx, document, &mark);
+}
+
+fn set_mark(ctx: Context<'_>, document: &Document, mark: &Mark) {
+    if let Err(error) = ctx.memory.set_mark(document.vault(), document.id(), mark) {
+        ctx.notices.notice(&Notice::NotMarked { why: error.to_string() });
+    }
+}
+
+impl Unlocked {
+    /// The profile `name`, verified.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoProfile`] if there is none, else as the checks say.
+    pub fn profile(&self, ctx: Context<'_>, name: &ProfileName) -> Result<Loaded<Profile>, Error> {
+        self.find_profile(ctx, name)?.ok_or_else(|| no_profile(ctx, name))
+    }
+
+    /// The profile `name`, verified, if there is one.
+    pub(super) fn find_profile(
+        &self,
+        ctx: Context<'_>,
+        name: &ProfileName,
+    ) -> Result<Option<Loaded<Profile>>, Error> {
+        let stored_as = Name::Profile(name.clone());
+        let found = load::<Profile>(ctx, &self.id, &self.key, &stored_as, Format::Profile)?;
+        match found {
+            Some(profile) if profile.facts.name != *name => Err(Error::Misplaced {
+                document: stored_as.to_string(),
+                name: profile.facts.name.to_string(),
+            }),
+            found => Ok(found),
+        }
+    }
+
+    /// The client with this document id, verified, with its name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ClientMissing`] if no document has it, else as the checks say.
+    pub fn client(&self, ctx: Context<'_>, id: &DocumentId) -> Result<(ClientName, Loaded<Client>), Error> {
+        for name in ctx.store.clients()? {
+            let Some(stored) = ctx.store.read(&Name::Client(name.clone()))? else { continue };
+            // Only the one that we look for has to be readable.
+            if Document::parse(&stored.bytes).is_ok_and(|document| document.id() == id) {
+                let client = self.client_named(ctx, &name)?;
+                return Ok((name, client));
+            }
+        }
+        Err(Error::ClientMissing { id: id.clone() })
+    }
+
+    /// The client `name`, verified.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoClient`] if there is none, else as the checks say.
+    pub fn client_named(&self, ctx: Context<'_>, name: &ClientName) -> Result<Loaded<Client>, Error> {
+        self.find_client(ctx, name)?.ok_or_else(|| no_client(ctx, name))
+    }
+
+    /// The client `name`, verified, if there is one.
+    pub(super) fn find_client(
+        &self,
+        ctx: Context<'_>,
+        name: &ClientName,
+    ) -> Result<Option<Loaded<Client>>, Error> {
+        load(ctx, &self.id, &self.key, &Name::Client(name.clone()), Format::Client)
+    }
+}
+
+/// That there is no such profile, with the names that there are.
+pub(super) fn no_profile(ctx: Context<'_>, name: &ProfileName) -> Error {
+    Error::NoProfile { name: name.to_string(), known: known(ctx.store.profiles()) }
+}
+
+/// That there is no such client, with the names that there are.
+pub(super) fn no_client(ctx: Context<'_>, name: &ClientName) -> Error {
+    Error::NoClient { name: name.to_string(), known: known(ctx.store.clients()) }
+}
+
+fn known<T: ToString>(names: Result<Vec<T>, crate::store::Error>) -> Vec<String> {
+    names.unwrap_or_default().iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,108 @@
+//! `vault edit`: changes what a profile links, without a new login where that is possible.
+
+use secrecy::SecretString;
+
+use super::{Context, Error, Loaded, Unlocked, documents, recover};
+use crate::domain::{
+    Account, Binding, ClientName, Field, Profile, ProfileName, SealedField, VariableName,
+};
+use crate::seal::{Draft, Format};
+use crate::store::{Access, Expected, Lock, Name};
+
+/// What is to change. What is not named stays.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Variables to set from now on.
+    pub set: Vec<(VariableName, Field)>,
+    /// Variables that are no longer set.
+    pub unset: Vec<VariableName>,
+    /// Another client; the grant of the old one cannot be used with it and is forgotten.
+    pub client: Option<ClientName>,
+    /// Another API key.
+    pub api_key: Option<SecretString>,
+    /// Another account; the next login must be of it.
+    pub account: Option<String>,
+}
+
+/// Changes a profile.
+///
+/// # Errors
+///
+/// [`Error::NoProfile`], [`Error::NoClient`], or as the storage says.
+pub fn edit(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName, changes: Changes) -> Result<Profile, Error> {
+    update(ctx, vault, name, |profile, draft| {
+        let mut facts = profile.facts.clone();
+        facts.exports.extend(changes.set);
+        for variable in &changes.unset {
+            facts.exports.remove(variable);
+        }
+        let mut draft = draft;
+        if let Some(client) = &changes.client {
+            draft = link(ctx, vault, profile, &mut facts, client, draft)?;
+        }
+        if let Some(account) = changes.account {
+            draft = relink_account(profile, &mut facts, account, draft);
+        }
+        if let Some(key) = &changes.api_key {
+            let (_, client) = vault.client(ctx, &facts.client)?;
+            let binding = Binding::issuer_only(&client.facts.issuer);
+            draft = draft.seal(&vault.key, SealedField::ApiKey, &binding, key);
+        }
+        Ok((facts, draft))
+    })
+}
+
+/// Links another client. An API key of another issuer is forgotten with the grant.
+fn link(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+    facts: &mut Profile,
+    client: &ClientName,
+    draft: Draft,
+) -> Result<Draft, Error> {
+    let new = vault.client_named(ctx, client)?;
+    if *new.document.id() == profile.facts.client {
+        return Ok(draft);
+    }
+    let (_, old) = vault.client(ctx, &profile.facts.client)?;
+    facts.client = new.document.id().clone();
+    facts.provider.clone_from(&new.facts.provider);
+    facts.grant = None;
+    let draft = draft.without(SealedField::RefreshToken);
+    Ok(if old.facts.issuer == new.facts.issuer { draft } else { draft.without(SealedField::ApiKey) })
+}
+
+/// Another account needs another grant; the same one, spelt differently, keeps it.
+fn relink_account(profile: &Loaded<Profile>, facts: &mut Profile, account: String, draft: Draft) -> Draft {
+    let is_same = profile.facts.account.email.as_ref().is_some_and(|old| old.eq_ignore_ascii_case(&account));
+    if is_same {
+        return draft;
+    }
+    facts.account = Account { email: Some(account), subject: None };
+    facts.grant = None;
+    draft.without(SealedField::RefreshToken)
+}
+
+fn update(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    name: &ProfileName,
+    change: impl FnOnce(&Loaded<Profile>, Draft) -> Result<(Profile, Draft), Error>,
+) -> Result<Profile, Error> {
+    let _vault_lock = ctx.lock(&Lock::Vault, Access::Shared)?;
+    let id = vault.profile(ctx, name)?.document.id().clone();
+    let _turn = ctx.lock(&Lock::Grant(id), Access::Exclusive)?;
+    recover::recover(ctx, vault, name)?;
+    let profile = vault.profile(ctx, name)?;
+    let (facts, draft) = change(&profile, profile.next())?;
+    save(ctx, vault, &profile, draft.facts(&facts))?;
+    Ok(facts)
+}
+
+fn save(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>, draft: Draft) -> Result<(), Error> {
+    let document = draft.sign(&vault.key);
+    debug_assert_eq!(document.format(), Format::Profile);
+    let name = Name::Profile(profile.facts.name.clone());
+    documents::save(ctx, &name, &document, Expected::Revision(&profile.revision))
+}

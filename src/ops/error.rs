@@ -1,0 +1,218 @@
+//! Why an operation did not do what was asked. What to do about it is said at the terminal.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::{Account, DocumentId, Field, KeyId, ProfileName, SealedField};
+use crate::oauth::ServerError;
+use crate::oauth::diagnosis::Cause;
+use crate::{oauth, seal, store, unlock};
+
+/// Why an operation did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Storage failed or was refused.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The vault key could not be had.
+    #[error(transparent)]
+    Unlock(#[from] unlock::Error),
+    /// The conversation with the provider failed.
+    #[error(transparent)]
+    OAuth(#[from] oauth::Error),
+    /// A document is refused.
+    #[error("{document} cannot be trusted")]
+    Document {
+        /// Which one.
+        document: String,
+        /// Why.
+        #[source]
+        source: seal::Error,
+    },
+    /// There is no vault.
+    #[error("there is no vault in {location}")]
+    NoVault {
+        /// Where it was looked for.
+        location: String,
+    },
+    /// There is one already.
+    #[error("there is a vault in {location} already")]
+    VaultExists {
+        /// Where.
+        location: String,
+    },
+    /// There are documents, and no manifest that says what unlocks them.
+    #[error("the manifest of the vault, vault.json, is missing, and its documents are there")]
+    ManifestMissing,
+    /// The vault is sealed to a key that this machine has not accepted.
+    #[error("the vault is sealed to the key {kid}, which this machine has not accepted")]
+    KeyNotAccepted {
+        /// The key.
+        kid: KeyId,
+    },
+    /// An older copy of a document has come back.
+    #[error(
+        "{document} is older than the one that was last written here: generation {found}, not {known} or later"
+    )]
+    RolledBack {
+        /// Which one.
+        document: String,
+        /// Its generation.
+        found: u64,
+        /// The last one that was seen.
+        known: u64,
+    },
+    /// A document stands under another name than its own.
+    #[error("{document} says that its name is `{name}`")]
+    Misplaced {
+        /// The name in the store.
+        document: String,
+        /// The name inside.
+        name: String,
+    },
+    /// There is no such profile.
+    #[error("no profile named `{name}`")]
+    NoProfile {
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// Two names would be meant where no name was given.
+    #[error("no profile was named, and there is no default")]
+    NoDefault {
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// There is no such client.
+    #[error("no client named `{name}`")]
+    NoClient {
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// A profile names a client document that is not there.
+    #[error("the client of this profile (document {id}) is missing")]
+    ClientMissing {
+        /// Its document.
+        id: DocumentId,
+    },
+    /// The profile has no such field.
+    #[error("profile `{profile}` has no {field}")]
+    NoField {
+        /// The profile.
+        profile: ProfileName,
+        /// The field.
+        field: Field,
+    },
+    /// The name is taken.
+    #[error("there is a profile named `{name}` already")]
+    ProfileExists {
+        /// The name.
+        name: String,
+    },
+    /// The name is taken.
+    #[error("there is a client named `{name}` already")]
+    ClientExists {
+        /// The name.
+        name: String,
+    },
+    /// The client id is stored with another secret.
+    #[error("this client id is stored as `{client}` with another secret")]
+    OtherSecret {
+        /// The client that has it.
+        client: String,
+    },
+    /// The client cannot be removed.
+    #[error("client `{client}` is used by {}", profiles.join(", "))]
+    ClientInUse {
+        /// The client.
+        client: String,
+        /// By whom.
+        profiles: Vec<String>,
+    },
+    /// Not enough was said to do it.
+    #[error("{0}")]
+    Usage(String),
+    /// The profile has no grant that could be used.
+    #[error("profile `{profile}` needs a login: {why}")]
+    LoginNeeded {
+        /// The profile.
+        profile: ProfileName,
+        /// Why.
+        why: &'static str,
+    },
+    /// The provider does not accept the grant any more.
+    #[error("the provider no longer accepts the grant of profile `{profile}`")]
+    GrantRefused {
+        /// The profile.
+        profile: ProfileName,
+        /// How old the login is.
+        age: SignedDuration,
+        /// What is likely, most likely first.
+        causes: Vec<Cause>,
+        /// Since when this is known, if it was known before.
+        known_since: Option<Timestamp>,
+        /// What the provider said, if it was asked now.
+        #[source]
+        server: Option<ServerError>,
+    },
+    /// The provider refuses the client, or the request; the grant is as it was.
+    #[error("the provider refused to refresh the grant of profile `{profile}`; the grant is kept")]
+    RefreshRefused {
+        /// The profile.
+        profile: ProfileName,
+        /// What is likely.
+        causes: Vec<Cause>,
+        /// What the provider said.
+        #[source]
+        server: ServerError,
+    },
+    /// Another account consented than the one that was asked for or linked.
+    #[error("the provider says that this is {}, not {}", named(found), named(expected))]
+    OtherAccount {
+        /// The linked one.
+        expected: Account,
+        /// The one that consented.
+        found: Account,
+    },
+    /// The code of the browser is not accepted.
+    #[error("the provider did not accept the code of this login")]
+    CodeRefused(#[source] ServerError),
+    /// New tokens could be saved nowhere; this is the only copy.
+    #[error("the new tokens of profile `{profile}` could not be saved")]
+    Rescue {
+        /// The profile.
+        profile: ProfileName,
+        /// The whole successor document, sealed as it is.
+        block: String,
+        /// Why it could not be saved.
+        #[source]
+        source: store::Error,
+    },
+    /// The rescue block is of no use.
+    #[error("this rescue block {0}")]
+    BadRescue(&'static str),
+    /// The last way to the vault key would be gone.
+    #[error("this is the last key slot; without it the vault could never be opened again")]
+    LastSlot,
+    /// There is no such key slot.
+    #[error("no key slot `{id}`")]
+    NoSlot {
+        /// What was asked for.
+        id: String,
+    },
+    /// A document holds no such secret.
+    #[error("{document} holds no {field}")]
+    NoSecret {
+        /// Which document.
+        document: String,
+        /// Which secret.
+        field: SealedField,
+    },
+}
+
+fn named(account: &Account) -> &str {
+    account.label().unwrap_or("an unknown account")
+}

@@ -1,0 +1,75 @@
+//! `vault init`: a new vault with its first key slot.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use super::{Context, Error, Loaded, Notice, Unlocked, Vault, documents, vault};
+use crate::domain::{DocumentId, KeySlot, SlotKind, VaultId};
+use crate::seal::{Draft, Format, Manifest, VaultKey};
+use crate::store::{Access, Expected, Lock, Name, Revision};
+use crate::system::{random_bytes, random_id};
+use crate::unlock::passphrase::{self, WorkFactor};
+use crate::unlock::{identity, keychain};
+
+/// What will unlock the new vault.
+pub enum FirstSlot {
+    /// An entry of the operating system's keychain.
+    Keychain,
+    /// A passphrase.
+    Passphrase(SecretString),
+    /// An age identity file; its path is remembered on this machine.
+    Identity(PathBuf),
+}
+
+/// Makes a vault whose key is had by `slot`, proven by getting it back before anything is written.
+///
+/// # Errors
+///
+/// [`Error::VaultExists`] if there is one, or as the slot and the storage say.
+pub fn init(ctx: Context<'_>, slot: &FirstSlot) -> Result<Unlocked, Error> {
+    ctx.store.prove_writable()?;
+    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    if Vault::find(ctx)?.is_some() {
+        return Err(Error::VaultExists { location: ctx.store.location() });
+    }
+    let id = VaultId::from_bytes(random_bytes());
+    let key = VaultKey::generate();
+    let slot = KeySlot {
+        id: random_id(),
+        created_at: ctx.clock.now(),
+        kind: make_slot(ctx, &id, &key, slot)?,
+    };
+    write(ctx, id, key, slot)
+}
+
+/// Makes the slot that `slot` describes.
+pub(super) fn make_slot(
+    ctx: Context<'_>,
+    vault: &VaultId,
+    key: &VaultKey,
+    slot: &FirstSlot,
+) -> Result<SlotKind, Error> {
+    Ok(match slot {
+        FirstSlot::Keychain => keychain::make_slot(ctx.ways.keychain, vault, key)?,
+        FirstSlot::Passphrase(passphrase) => passphrase::seal(key, passphrase, WorkFactor::DEFAULT)?,
+        FirstSlot::Identity(path) => {
+            let kind = identity::make_slot(path, key, ctx.ways.prompt)?;
+            ctx.memory.set_identities(vault, std::slice::from_ref(path))?;
+            kind
+        }
+    })
+}
+
+fn write(ctx: Context<'_>, id: VaultId, key: VaultKey, slot: KeySlot) -> Result<Unlocked, Error> {
+    let unlocked_by = slot.kind.as_str();
+    let facts = Manifest { created_at: ctx.clock.now(), slots: vec![slot], default_profile: None };
+    let document =
+        Draft::new(Format::Manifest, id.clone(), DocumentId::from_bytes(random_bytes())).facts(&facts).sign(&key);
+    let kid = document.kid().clone();
+    documents::save(ctx, &Name::Manifest, &document, Expected::Absent)?;
+    vault::remember(ctx, &id, kid);
+    ctx.notices.notice(&Notice::VaultMade { location: ctx.store.location(), unlocked_by });
+    let revision = Revision::of(&document.to_bytes());
+    Ok(Unlocked { id, key, manifest: Loaded { document, facts, revision } })
+}

@@ -1,0 +1,498 @@
+//! `vault login`: consent in the browser, and a grant that is saved before anything is said.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::clients::Candidate;
+use super::refresh::{self, Next, ask_twice, reserve, save_successor};
+use super::{Context, Error, Notice, Unlocked, cache, documents, recover};
+use crate::domain::{
+    Account, Binding, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName, Scopes, SealedField,
+};
+use crate::oauth::authorization::{Answer, Consent, Flow};
+use crate::oauth::callback::{Callback, Cancel, Listener, Outcome, Responder};
+use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
+use crate::oauth::{self, id_token, provider, userinfo};
+use crate::seal::{Draft, Format, Verified};
+use crate::store::{Access, Expected, Lock, Name, Revision, Target};
+use crate::system::{Deferral, random_id};
+
+/// How long userinfo may take.
+const USERINFO_LIMIT: Duration = Duration::from_secs(15);
+
+/// Leads the user to the provider and brings back what is pasted. Implemented where the terminal is.
+pub trait Courier: Sync {
+    /// Shows `url` or opens a browser with it. Whatever the user pastes goes to `pasted`; dropping it
+    /// leaves the browser as the only way back.
+    ///
+    /// # Errors
+    ///
+    /// If there is no way to reach the user.
+    fn lead(&self, url: &Url, redirect_uri: &Url, pasted: Sender<SecretString>) -> Result<(), Error>;
+
+    /// Says why a pasted text was not the answer; the wait goes on.
+    fn refuse(&self, why: &str);
+}
+
+/// How a login is to go.
+pub struct Request<'a> {
+    /// The way to the user.
+    pub courier: &'a dyn Courier,
+    /// Scopes to ask for besides those of the profile; short names are fine.
+    pub scopes: &'a [String],
+    /// How long the user may take.
+    pub patience: Duration,
+    /// Whether another account may take the place of the linked one.
+    pub replace_account: bool,
+}
+
+/// Logs a profile in, or in again.
+///
+/// # Errors
+///
+/// [`Error::OtherAccount`] if somebody else consented; nothing is changed then. Else as the user, the
+/// provider and the storage say.
+pub fn login(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    name: &ProfileName,
+    request: &Request<'_>,
+) -> Result<Profile, Error> {
+    let mut profile = vault.profile(ctx, name)?.facts;
+    let (_, client) = vault.client(ctx, &profile.client)?;
+    let candidate = Candidate::stored(vault, client)?;
+    profile.scopes.asked = asked_scopes(&profile.provider, &profile.scopes.asked, request.scopes)?;
+    ctx.store.prove_writable()?;
+
+    consent(&profile, &candidate, request, |consented| {
+        let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+        recover::recover(ctx, vault, name)?;
+        let current = vault.profile(ctx, name)?;
+        let (_, client) = vault.client(ctx, &current.facts.client)?;
+        let client = Candidate::stored(vault, client)?;
+        if client.facts.binding() != candidate.facts.binding() {
+            return Err(oauth::Error::Policy { what: "the client was changed during the login".to_owned() }.into());
+        }
+        let facts = Profile { scopes: profile.scopes.clone(), ..current.facts.clone() };
+        let party = Party { facts, document: Place::Stored(current.document), client, api_key: None };
+        exchange(ctx, vault, party, consented, request.replace_account)
+    })
+}
+
+/// The scopes of a login: those of the profile, those asked for now, and what is needed to know
+/// whose account it is.
+pub(super) fn asked_scopes(provider: &str, known: &Scopes, more: &[String]) -> Result<Scopes, Error> {
+    let provider = provider::get(provider);
+    let mut scopes = known.clone();
+    let named = more.iter().flat_map(|text| text.split_whitespace()).map(|scope| provider.expand_scope(scope));
+    let default = provider.default_scopes.iter().map(|scope| (*scope).to_owned());
+    for scope in default.chain(named) {
+        scopes.insert(&scope).map_err(|error| Error::Usage(error.to_string()))?;
+    }
+    Ok(scopes)
+}
+
+/// What came back from the browser, with the secrets of its flow.
+pub(super) struct Consented<'a> {
+    flow: &'a Flow,
+    code: SecretString,
+}
+
+/// Leads the user through the consent and hands the code to `finish`. The browser is told how that
+/// went.
+pub(super) fn consent(
+    profile: &Profile,
+    client: &Candidate,
+    request: &Request<'_>,
+    finish: impl FnOnce(&Consented<'_>) -> Result<Profile, Error>,
+) -> Result<Profile, Error> {
+    // Bound before the URL is made: nobody else can take the port in between.
+    let listener = Listener::bind(client.facts.redirect_uri.as_ref())?;
+    let hint = profile.account.label().map(str::to_owned);
+    let consent = Consent {
+        scopes: profile.scopes.asked.clone(),
+        extra: provider::get(&profile.provider).consent_parameters(hint.is_some()),
+        login_hint: hint,
+    };
+    let flow = Flow::begin(&client.facts, &consent, listener.redirect_uri().clone());
+    log::debug!("consent at {}", client.facts.endpoints.authorization);
+
+    let (code, responder) = wait(&flow, listener, request)?;
+    let result = code.map_err(Error::from).and_then(|code| finish(&Consented { flow: &flow, code }));
+    if let Some(responder) = responder {
+        responder.finish(&outcome(&result));
+    }
+    result
+}
+
+fn outcome(result: &Result<Profile, Error>) -> Outcome {
+    match result {
+        Ok(profile) => Outcome::Success {
+            account: profile.account.label().map(str::to_owned),
+            profile: profile.name.to_string(),
+        },
+        Err(error) => {
+            Outcome::Failure { title: "The login did not succeed".to_owned(), detail: error.to_string() }
+        }
+    }
+}
+
+enum Event {
+    Callback(Result<Callback, oauth::Error>),
+    Pasted(SecretString),
+}
+
+type Arrived = (Result<SecretString, oauth::Error>, Option<Responder>);
+
+/// Waits for the browser and for a pasted address, whichever comes first.
+fn wait(flow: &Flow, listener: Listener, request: &Request<'_>) -> Result<Arrived, Error> {
+    let cancel = Cancel::default();
+    let deadline = Instant::now() + request.patience;
+    let (events, arrivals) = mpsc::channel();
+    thread::scope(|scope| {
+        let redirect_uri = listener.redirect_uri().clone();
+        let callback = events.clone();
+        let cancelled = &cancel;
+        scope.spawn(move || {
+            let result = listener.wait(flow, deadline, cancelled);
+            let _ = callback.send(Event::Callback(result));
+        });
+        let pasted = forward_pasted(events);
+        let arrived = request
+            .courier
+            .lead(flow.url(), &redirect_uri, pasted)
+            .and_then(|()| first_answer(flow, &arrivals, request.courier));
+        cancel.cancel();
+        arrived
+    })
+}
+
+/// A way for pasted texts into `events`.
+///
+/// Its thread ends when the courier lets go of it, which may be after the login: the courier may be
+/// waiting for a line that never comes.
+fn forward_pasted(events: Sender<Event>) -> Sender<SecretString> {
+    let (pasted, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in lines {
+            if events.send(Event::Pasted(line)).is_err() {
+                return;
+            }
+        }
+    });
+    pasted
+}
+
+fn first_answer(flow: &Flow, events: &Receiver<Event>, courier: &dyn Courier) -> Result<Arrived, Error> {
+    for event in events {
+        match event {
+            Event::Callback(Ok(callback)) => return Ok((callback.answer, Some(callback.responder))),
+            Event::Callback(Err(error)) => return Err(error.into()),
+            Event::Pasted(text) => match flow.accept_pasted(text.expose_secret()) {
+                Answer::Ours(answer) => return Ok((answer, None)),
+                Answer::NotOurs(why) => courier.refuse(why),
+            },
+        }
+    }
+    Err(oauth::Error::Cancelled.into())
+}
+
+/// Who is to get the grant.
+pub(super) struct Party {
+    pub(super) facts: Profile,
+    pub(super) document: Place,
+    pub(super) client: Candidate,
+    /// An API key that comes with a new profile.
+    pub(super) api_key: Option<SecretString>,
+}
+
+impl Party {
+    /// Stores a profile that nobody has logged in yet. The caller holds the vault lock alone.
+    pub(super) fn save_without_grant(mut self, ctx: Context<'_>, vault: &Unlocked) -> Result<Profile, Error> {
+        self.client.save_if_changed(ctx, vault)?;
+        let document = self.draft(vault).facts(&self.facts).sign(&vault.key);
+        documents::save(ctx, &Name::Profile(self.facts.name.clone()), &document, Expected::Absent)?;
+        Ok(self.facts)
+    }
+
+    /// The start of the profile's next generation, with its API key if that is new.
+    fn draft(&self, vault: &Unlocked) -> Draft {
+        let draft = self.document.next(vault);
+        match &self.api_key {
+            Some(key) => {
+                let binding = Binding::issuer_only(&self.client.facts.issuer);
+                draft.seal(&vault.key, SealedField::ApiKey, &binding, key)
+            }
+            None => draft,
+        }
+    }
+}
+
+/// Where the profile stands.
+pub(super) enum Place {
+    /// It is stored.
+    Stored(Verified),
+    /// It is new, with this document id.
+    New(DocumentId),
+}
+
+impl Place {
+    pub(super) fn id(&self) -> &DocumentId {
+        match self {
+            Self::Stored(document) => document.id(),
+            Self::New(id) => id,
+        }
+    }
+
+    fn generation(&self) -> u64 {
+        match self {
+            Self::Stored(document) => document.generation(),
+            Self::New(_) => 0,
+        }
+    }
+
+    fn next(&self, vault: &Unlocked) -> Draft {
+        match self {
+            Self::Stored(document) => document.next(),
+            Self::New(id) => Draft::new(Format::Profile, vault.id.clone(), id.clone()),
+        }
+    }
+}
+
+/// Exchanges the code, checks whose account it is, and saves the grant. The caller holds the vault
+/// lock alone.
+pub(super) fn exchange(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    mut party: Party,
+    consented: &Consented<'_>,
+    replace_account: bool,
+) -> Result<Profile, Error> {
+    let stored_as = Name::Profile(party.facts.name.clone());
+    let target = Target { name: &stored_as, vault: &vault.id };
+    let grant_id = random_id();
+    let next = Next { generation: party.document.generation(), grant_id: &grant_id };
+    let is_new_client = party.client.stored.is_none();
+    // Before the code is spent: afterwards nothing but the grant itself may still have to be saved.
+    party.client.save_if_changed(ctx, vault)?;
+    let reservation = reserve(ctx, vault, target, party.document.id(), next)?;
+    // From here on a Ctrl-C waits: the code works once.
+    let _deferral = Deferral::begin();
+
+    let redeemed = redeem(ctx, vault, &mut party.client, consented)
+        .and_then(|answer| Ok((whose(ctx, &party, consented, &answer, replace_account)?, answer)));
+    match redeemed {
+        Ok((account, answer)) => {
+            let consent = NewConsent { grant_id, account, answer, now: ctx.clock.now() };
+            consent.save(ctx, vault, &party, reservation)
+        }
+        Err(error) => {
+            reservation.discard();
+            if is_new_client {
+                party.client.forget(ctx)?;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Spends the code. A client whose authentication is not pinned may prove itself the other way once,
+/// and what worked is pinned.
+fn redeem(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    client: &mut Candidate,
+    consented: &Consented<'_>,
+) -> Result<TokenAnswer, Error> {
+    let first = spend(ctx, client, consented);
+    let answer = match (first, other_auth(client)) {
+        (Err(oauth::Error::Refused(server)), Some(other)) if server.error == "invalid_client" => {
+            client.facts.client_auth = other;
+            spend(ctx, client, consented).map_err(|_| Error::CodeRefused(server))?
+        }
+        (Err(oauth::Error::Refused(server)), _) => return Err(Error::CodeRefused(server)),
+        (result, _) => result?,
+    };
+    client.facts.client_auth_pinned = true;
+    client.save_if_changed(ctx, vault)?;
+    Ok(answer)
+}
+
+fn spend(
+    ctx: Context<'_>,
+    client: &Candidate,
+    consented: &Consented<'_>,
+) -> Result<TokenAnswer, oauth::Error> {
+    let binding = client.facts.binding();
+    let credentials = Credentials { binding: &binding, secret: client.secret.as_ref() };
+    let flow = consented.flow;
+    ask_twice(ctx, |timeout| {
+        token_endpoint::exchange_code(
+            ctx.http,
+            &credentials,
+            &consented.code,
+            flow.verifier(),
+            flow.redirect_uri(),
+            timeout,
+        )
+    })
+}
+
+fn other_auth(client: &Candidate) -> Option<ClientAuth> {
+    match client.facts.client_auth {
+        _ if client.facts.client_auth_pinned => None,
+        ClientAuth::Basic => Some(ClientAuth::Post),
+        ClientAuth::Post => Some(ClientAuth::Basic),
+        ClientAuth::None => None,
+    }
+}
+
+/// Whose account it is, if it is the right one.
+fn whose(
+    ctx: Context<'_>,
+    party: &Party,
+    consented: &Consented<'_>,
+    answer: &TokenAnswer,
+    replace_account: bool,
+) -> Result<Account, Error> {
+    let expected = &party.facts.account;
+    let found = reported(ctx, party, consented, answer)?;
+    if found.is_unknown() {
+        // A provider that names nobody leaves what the user said.
+        return Ok(expected.clone());
+    }
+    if !replace_account && !expected.is_same_as(&found) {
+        return Err(Error::OtherAccount { expected: expected.clone(), found });
+    }
+    Ok(found)
+}
+
+/// What the provider says about the account: in the ID token, else at userinfo.
+fn reported(
+    ctx: Context<'_>,
+    party: &Party,
+    consented: &Consented<'_>,
+    answer: &TokenAnswer,
+) -> Result<Account, Error> {
+    let client = &party.client.facts;
+    let mut account = Account::default();
+    if let Some(id_token) = &answer.id_token {
+        let expectation = id_token::Expectation {
+            issuer: &client.issuer,
+            client_id: &client.client_id,
+            nonce: consented.flow.nonce(),
+            now: ctx.clock.now(),
+        };
+        account = id_token::claims(id_token, &expectation)?;
+    }
+    match &client.endpoints.userinfo {
+        Some(url) if account.email.is_none() => ask_userinfo(ctx, url, account, answer),
+        _ => Ok(account),
+    }
+}
+
+/// OpenID Connect Core, 5.3.2: userinfo counts only if its subject is the ID token's.
+fn ask_userinfo(
+    ctx: Context<'_>,
+    url: &Url,
+    account: Account,
+    answer: &TokenAnswer,
+) -> Result<Account, Error> {
+    match userinfo::userinfo(ctx.http, url, &answer.access_token, USERINFO_LIMIT) {
+        Ok(found) if account.subject.is_none() || account.subject == found.subject => Ok(found),
+        Ok(found) => Err(Error::OtherAccount { expected: account, found }),
+        // Without a scope for it, userinfo refuses; then the ID token alone must do.
+        Err(error) => {
+            log::debug!("userinfo gives nothing: {error}");
+            Ok(account)
+        }
+    }
+}
+
+/// A consent that is not saved yet.
+struct NewConsent {
+    grant_id: DocumentId,
+    account: Account,
+    answer: TokenAnswer,
+    now: Timestamp,
+}
+
+impl NewConsent {
+    fn save(
+        self,
+        ctx: Context<'_>,
+        vault: &Unlocked,
+        party: &Party,
+        reservation: Box<dyn crate::store::Reservation>,
+    ) -> Result<Profile, Error> {
+        let scopes = self.granted(ctx, party);
+        let facts = Profile {
+            account: self.account.clone(),
+            scopes: crate::domain::ScopeRecord { asked: party.facts.scopes.asked.clone(), granted: scopes.clone() },
+            grant: Some(self.grant(ctx, party)),
+            ..party.facts.clone()
+        };
+        let draft = party.draft(vault).facts(&facts);
+        let draft = match &self.answer.refresh_token {
+            Some(token) => {
+                draft.seal(&vault.key, SealedField::RefreshToken, &party.client.facts.binding(), token)
+            }
+            None => draft,
+        };
+        let successor = draft.sign(&vault.key);
+        save_successor(ctx, vault, &facts.name, reservation, &successor)?;
+        self.cache(ctx, vault, party, successor, &facts);
+        Ok(facts)
+    }
+
+    fn granted(&self, ctx: Context<'_>, party: &Party) -> Scopes {
+        let asked = &party.facts.scopes.asked;
+        let granted = self.answer.scope.clone().unwrap_or_else(|| asked.clone());
+        let missing = provider::get(&party.facts.provider).missing_scopes(asked, &granted);
+        if !missing.is_empty() {
+            ctx.notices.notice(&Notice::ScopesMissing { missing });
+        }
+        granted
+    }
+
+    /// The new grant. Where the provider gave no new refresh token, the old one of the same account
+    /// goes on.
+    fn grant(&self, ctx: Context<'_>, party: &Party) -> Grant {
+        let end = self.answer.refresh_token_expires_in.and_then(|life| self.now.checked_add(life).ok());
+        let goes_on = party
+            .facts
+            .grant
+            .as_ref()
+            .filter(|old| old.refreshable && old.state == GrantState::Live)
+            .filter(|_| party.facts.account.is_same_as(&self.account));
+        match (&self.answer.refresh_token, goes_on) {
+            (None, Some(old)) => Grant { id: self.grant_id.clone(), ..old.clone() },
+            (token, _) => {
+                if token.is_none() {
+                    ctx.notices.notice(&Notice::NotRefreshable);
+                }
+                Grant {
+                    id: self.grant_id.clone(),
+                    obtained_at: self.now,
+                    refreshed_at: None,
+                    expires_at: end,
+                    state: GrantState::Live,
+                    refreshable: token.is_some(),
+                }
+            }
+        }
+    }
+
+    fn cache(&self, ctx: Context<'_>, vault: &Unlocked, party: &Party, document: Verified, facts: &Profile) {
+        let Some(grant) = facts.grant.clone() else { return };
+        let token = refresh::access_token(&self.answer, facts.scopes.granted.clone(), self.now);
+        let revision = Revision::of(&document.to_bytes());
+        let profile = documents::Loaded { document, facts: facts.clone(), revision };
+        cache::keep(ctx, vault, &profile, &grant, &party.client.facts.issuer, &token);
+    }
+}

@@ -1,0 +1,146 @@
+//! What a user can do with the vault: one file for each.
+//!
+//! Nothing here prints, prompts or reads the environment. What is needed from outside stands in the
+//! [`Context`]; what a person should know meanwhile is a [`Notice`].
+
+pub mod add_profile;
+mod cache;
+pub mod clients;
+mod documents;
+pub mod edit;
+mod error;
+pub mod hold;
+pub mod init;
+pub mod key_slots;
+pub mod login;
+mod recover;
+mod refresh;
+pub mod registry;
+pub mod rename;
+pub mod rescue;
+pub mod reveal;
+pub mod status;
+pub mod token;
+pub mod variables;
+mod vault;
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+pub use documents::Loaded;
+pub use error::Error;
+pub use vault::{Unlocked, Vault};
+
+use crate::domain::{KeyId, ProfileName, Scopes};
+use crate::oauth::Http;
+use crate::store::{Memory, Patience, Store};
+use crate::system::Clock;
+use crate::unlock::Ways;
+
+/// How long another process may hold a lock before we give up: longer than one whole refresh.
+const LOCK_LIMIT: Duration = Duration::from_secs(45);
+
+/// Everything that an operation needs from outside.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Where documents are.
+    pub store: &'a dyn Store,
+    /// What this machine remembers.
+    pub memory: &'a dyn Memory,
+    /// The way to providers.
+    pub http: &'a dyn Http,
+    /// What time it is.
+    pub clock: &'a dyn Clock,
+    /// The ways to the vault key.
+    pub ways: &'a Ways<'a>,
+    /// The vault key that must be the right one, where no state directory lasts.
+    pub pinned: Option<&'a KeyId>,
+    /// Whom to tell what happens meanwhile.
+    pub notices: &'a dyn Notices,
+}
+
+impl Context<'_> {
+    /// Waits for `lock`, and says so when it takes long.
+    fn lock(
+        &self,
+        lock: &crate::store::Lock,
+        access: crate::store::Access,
+    ) -> Result<Box<dyn crate::store::Held>, Error> {
+        let on_wait = || self.notices.notice(&Notice::Waiting);
+        let patience = Patience { limit: LOCK_LIMIT, on_wait: &on_wait };
+        Ok(self.store.lock(lock, access, &patience)?)
+    }
+}
+
+/// Is told what a person should know while an operation goes on.
+pub trait Notices: Send + Sync {
+    /// One thing to know; the operation does not wait for an answer.
+    fn notice(&self, notice: &Notice);
+}
+
+/// What a person should know while an operation goes on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A vault was made, because there was none.
+    VaultMade {
+        /// Where.
+        location: String,
+        /// What unlocks it: `keychain`, `passphrase` or `recipient`.
+        unlocked_by: &'static str,
+    },
+    /// This machine sees the vault for the first time and accepts its key.
+    FirstUse {
+        /// The key that is accepted from now on.
+        kid: KeyId,
+    },
+    /// Another process holds a lock that we need.
+    Waiting,
+    /// The provider is asked again, because the first answer was lost.
+    AskingAgain,
+    /// A cached token was not acceptable and is replaced.
+    CacheIgnored {
+        /// Of which profile.
+        profile: ProfileName,
+    },
+    /// A new token could not be cached; the next call asks the provider again.
+    NotCached {
+        /// What the storage said.
+        why: String,
+    },
+    /// The mark against older documents could not be written.
+    NotMarked {
+        /// What the storage said.
+        why: String,
+    },
+    /// An interrupted refresh was completed from what it had left.
+    Recovered {
+        /// Of which profile.
+        profile: ProfileName,
+    },
+    /// A leftover could not be read and was kept under another name.
+    SetAside {
+        /// Of which profile.
+        profile: ProfileName,
+    },
+    /// The token's whole life is shorter than what was asked for.
+    ShortLived {
+        /// How long it works, if that is known.
+        left: Option<SignedDuration>,
+    },
+    /// The new token was saved in the second place, because the first failed.
+    SavedInSecondPlace,
+    /// The user granted less than was asked for.
+    ScopesMissing {
+        /// What is missing.
+        missing: Scopes,
+    },
+    /// The provider gave no refresh token: the grant ends with its access token.
+    NotRefreshable,
+    /// A key slot works, and should be made stronger or safer.
+    WeakUnlock {
+        /// What is weak about it.
+        what: String,
+    },
+}

@@ -1,0 +1,417 @@
+//! A refresh that loses nothing: room before the request, safety before the answer.
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::token::Request;
+use super::{Context, Error, Loaded, Notice, Unlocked, cache, documents, recover};
+use crate::domain::{
+    AccessToken, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName, SealedField,
+};
+use crate::oauth::diagnosis::{self, Cause, Facts};
+use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
+use crate::oauth::{self, ServerError, id_token};
+use crate::seal::{Document, Draft, Format, Verified};
+use crate::store::{Access, Expected, Lock, Name, OutstandingRescue, Place, Reservation, Target};
+use crate::system::Deferral;
+
+/// How long the request and its one retry may take together.
+const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long the first try may take, so that time is left for the second.
+const FIRST_TRY_LIMIT: Duration = Duration::from_secs(20);
+
+/// What was about to be asked when the room was made. The field names are part of the vault format.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Intent {
+    /// The consent whose refresh token is sent, or that is being made.
+    pub(super) grant_id: DocumentId,
+    /// When.
+    pub(super) at: Timestamp,
+}
+
+/// Asks the provider for a new access token, unless another process has just done so.
+pub(super) fn refresh(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    name: &ProfileName,
+    request: Request,
+) -> Result<AccessToken, Error> {
+    let began = ctx.clock.now();
+    let _vault_lock = ctx.lock(&Lock::Vault, Access::Shared)?;
+    let id = vault.profile(ctx, name)?.document.id().clone();
+    let _turn = ctx.lock(&Lock::Grant(id), Access::Exclusive)?;
+
+    let recovered = recover::recover(ctx, vault, name)?;
+    // Look again: whoever had the turn before us may have refreshed, and the refresh token that we
+    // have read above may be spent.
+    let profile = vault.profile(ctx, name)?;
+    if let Some(token) = obtained_meanwhile(ctx, vault, &profile, began, request) {
+        return Ok(token);
+    }
+
+    let turn = Turn::prepare(ctx, vault, profile, recovered.uncertain)?;
+    let token = turn.take()?;
+    warn_if_short(ctx, &token, request.min_ttl);
+    Ok(token)
+}
+
+/// A token that another process has obtained while we waited, or a fresh one.
+fn obtained_meanwhile(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+    began: Timestamp,
+    request: Request,
+) -> Option<AccessToken> {
+    let now = ctx.clock.now();
+    let found = cache::find(ctx, vault, profile)?;
+    let is_good = found.was_obtained_since(began, now) || (!request.refresh && found.is_fresh(now, request.min_ttl));
+    if is_good { found.open(vault).ok() } else { None }
+}
+
+fn warn_if_short(ctx: Context<'_>, token: &AccessToken, min_ttl: SignedDuration) {
+    let now = ctx.clock.now();
+    if !token.is_fresh(now, min_ttl) {
+        ctx.notices.notice(&Notice::ShortLived { left: token.time_left(now) });
+    }
+}
+
+/// One refresh of one grant, with everything at hand that it needs.
+struct Turn<'a> {
+    ctx: Context<'a>,
+    vault: &'a Unlocked,
+    profile: Loaded<Profile>,
+    client: Loaded<Client>,
+    grant: Grant,
+    binding: Binding,
+    refresh_token: SecretString,
+    client_secret: Option<SecretString>,
+    uncertain: bool,
+}
+
+impl<'a> Turn<'a> {
+    /// Opens the two secrets of this profile that a refresh needs, and no other.
+    fn prepare(
+        ctx: Context<'a>,
+        vault: &'a Unlocked,
+        profile: Loaded<Profile>,
+        uncertain: bool,
+    ) -> Result<Self, Error> {
+        let grant = usable_grant(ctx, &profile.facts)?;
+        let (client_name, client) = vault.client(ctx, &profile.facts.client)?;
+        let expected = client.facts.binding();
+        let (refresh_token, binding) = profile
+            .document
+            .open(&vault.key, SealedField::RefreshToken, &expected)
+            .map_err(documents::refused(&Name::Profile(profile.facts.name.clone())))?;
+        let client_secret = client_secret(vault, &client, &Name::Client(client_name))?;
+        Ok(Self { ctx, vault, profile, client, grant, binding, refresh_token, client_secret, uncertain })
+    }
+
+    fn name(&self) -> &ProfileName {
+        &self.profile.facts.name
+    }
+
+    /// Makes room, asks, saves, and only then answers.
+    fn take(self) -> Result<AccessToken, Error> {
+        let stored_as = Name::Profile(self.name().clone());
+        let target = Target { name: &stored_as, vault: &self.vault.id };
+        let reservation = reserve(self.ctx, self.vault, target, self.profile.document.id(), Next {
+            generation: self.profile.document.generation(),
+            grant_id: &self.grant.id,
+        })?;
+        // From here to the rename, a Ctrl-C waits: the provider may have replaced the token.
+        let _deferral = Deferral::begin();
+        match self.ask() {
+            Ok(answer) => self.accept(reservation, answer),
+            Err(error) => self.fail(reservation, error),
+        }
+    }
+
+    fn ask(&self) -> Result<TokenAnswer, oauth::Error> {
+        let credentials = Credentials { binding: &self.binding, secret: self.client_secret.as_ref() };
+        ask_twice(self.ctx, |timeout| {
+            token_endpoint::refresh(self.ctx.http, &credentials, &self.refresh_token, timeout)
+        })
+    }
+
+    fn accept(self, reservation: Box<dyn Reservation>, answer: TokenAnswer) -> Result<AccessToken, Error> {
+        if let Err(error) = self.check_identity(&answer) {
+            reservation.keep();
+            return Err(error);
+        }
+        let now = self.ctx.clock.now();
+        let token = self.token(&answer, now);
+        match rotated(&answer, &self.refresh_token) {
+            Some(new) => self.save(reservation, new, &answer, now)?,
+            None => reservation.discard(),
+        }
+        cache::keep(self.ctx, self.vault, &self.profile, &self.grant, &self.client.facts.issuer, &token);
+        Ok(token)
+    }
+
+    /// An ID token that comes with a refresh must be of the same account (OpenID Connect Core, 12.2).
+    fn check_identity(&self, answer: &TokenAnswer) -> Result<(), Error> {
+        let Some(id_token) = &answer.id_token else { return Ok(()) };
+        let expectation = id_token::Expectation {
+            issuer: &self.client.facts.issuer,
+            client_id: &self.client.facts.client_id,
+            nonce: None,
+            now: self.ctx.clock.now(),
+        };
+        let found = id_token::claims(id_token, &expectation)?;
+        if self.profile.facts.account.subject.is_some() && !self.profile.facts.account.is_same_as(&found) {
+            return Err(Error::OtherAccount { expected: self.profile.facts.account.clone(), found });
+        }
+        Ok(())
+    }
+
+    fn token(&self, answer: &TokenAnswer, now: Timestamp) -> AccessToken {
+        let granted = &self.profile.facts.scopes.granted;
+        let scopes = answer.scope.clone().unwrap_or_else(|| granted.clone());
+        let missing = granted.missing_from(&scopes);
+        if !missing.is_empty() {
+            self.ctx.notices.notice(&Notice::ScopesMissing { missing });
+        }
+        access_token(answer, scopes, now)
+    }
+
+    fn save(
+        &self,
+        reservation: Box<dyn Reservation>,
+        new: &SecretString,
+        answer: &TokenAnswer,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut facts = self.profile.facts.clone();
+        let end = answer.refresh_token_expires_in.and_then(|life| now.checked_add(life).ok());
+        facts.grant = Some(Grant {
+            refreshed_at: Some(now),
+            expires_at: end.or(self.grant.expires_at),
+            ..self.grant.clone()
+        });
+        let successor = self
+            .profile
+            .next()
+            .facts(&facts)
+            .seal(&self.vault.key, SealedField::RefreshToken, &self.binding, new)
+            .sign(&self.vault.key);
+        save_successor(self.ctx, self.vault, self.name(), reservation, &successor)
+    }
+
+    fn fail(self, reservation: Box<dyn Reservation>, error: oauth::Error) -> Result<AccessToken, Error> {
+        match error {
+            oauth::Error::Refused(server) => {
+                reservation.discard();
+                self.refused(server)
+            }
+            // A token that came in an odd answer may be the only one that still works.
+            oauth::Error::Nonsense { rotated: Some(new), what } => {
+                let now = self.ctx.clock.now();
+                let answer = TokenAnswer::without_access(new.clone());
+                self.save(reservation, &new, &answer, now)?;
+                Err(oauth::Error::Nonsense { what, rotated: None }.into())
+            }
+            oauth::Error::Unreachable { .. } | oauth::Error::Policy { .. } => {
+                reservation.discard();
+                Err(error.into())
+            }
+            // The provider may have replaced the token without our learning the new one.
+            _ => {
+                reservation.keep();
+                Err(error.into())
+            }
+        }
+    }
+
+    fn refused(self, server: ServerError) -> Result<AccessToken, Error> {
+        let mut causes = diagnosis::diagnose(&server, &self.facts());
+        if self.uncertain {
+            causes.insert(0, Cause::AnswerLost);
+        }
+        if server.error != "invalid_grant" {
+            return Err(Error::RefreshRefused { profile: self.name().clone(), causes, server });
+        }
+        self.mark_dead()?;
+        Err(Error::GrantRefused {
+            profile: self.name().clone(),
+            age: self.ctx.clock.now().duration_since(self.grant.obtained_at),
+            causes,
+            known_since: None,
+            server: Some(server),
+        })
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        diagnosis_facts(self.ctx, &self.profile.facts, &self.grant)
+    }
+
+    /// The bytes of the grant are kept: the provider may be wrong, or change its mind.
+    fn mark_dead(&self) -> Result<(), Error> {
+        let mut facts = self.profile.facts.clone();
+        facts.grant = Some(Grant { state: GrantState::Dead, ..self.grant.clone() });
+        let document = self.profile.next().facts(&facts).sign(&self.vault.key);
+        let stored_as = Name::Profile(self.name().clone());
+        documents::save(self.ctx, &stored_as, &document, Expected::Revision(&self.profile.revision))
+    }
+}
+
+/// The facts that help to guess why a grant was refused.
+pub(super) fn diagnosis_facts<'a>(ctx: Context<'_>, profile: &'a Profile, grant: &'a Grant) -> Facts<'a> {
+    Facts {
+        provider: &profile.provider,
+        obtained_at: grant.obtained_at,
+        last_used_at: grant.refreshed_at,
+        expires_at: grant.expires_at,
+        scopes: &profile.scopes.granted,
+        now: ctx.clock.now(),
+    }
+}
+
+/// The grant of the profile, if it can be refreshed.
+fn usable_grant(ctx: Context<'_>, profile: &Profile) -> Result<Grant, Error> {
+    let needed = |why| Error::LoginNeeded { profile: profile.name.clone(), why };
+    let grant = profile.grant.as_ref().ok_or_else(|| needed("it has never been logged in"))?;
+    if grant.state == GrantState::Dead {
+        return Err(Error::GrantRefused {
+            profile: profile.name.clone(),
+            age: ctx.clock.now().duration_since(grant.obtained_at),
+            causes: diagnosis::diagnose(
+                &ServerError::new("invalid_grant", 400),
+                &diagnosis_facts(ctx, profile, grant),
+            ),
+            known_since: grant.refreshed_at,
+            server: None,
+        });
+    }
+    if !grant.refreshable {
+        return Err(needed("the provider gave no refresh token, and the access token has expired"));
+    }
+    Ok(grant.clone())
+}
+
+/// The secret of a client that has one.
+pub(super) fn client_secret(
+    vault: &Unlocked,
+    client: &Loaded<Client>,
+    stored_as: &Name,
+) -> Result<Option<SecretString>, Error> {
+    if client.facts.client_auth == ClientAuth::None {
+        return Ok(None);
+    }
+    let opened = client.document.open(&vault.key, SealedField::ClientSecret, &client.facts.binding());
+    let (secret, _) = opened.map_err(documents::refused(stored_as))?;
+    Ok(Some(secret))
+}
+
+/// What the successor will be.
+#[derive(Clone, Copy)]
+pub(super) struct Next<'a> {
+    /// The generation that it follows; 0 for a new document.
+    pub(super) generation: u64,
+    /// The consent.
+    pub(super) grant_id: &'a DocumentId,
+}
+
+/// Makes room for the successor of a profile, with the intent in it.
+pub(super) fn reserve(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    target: Target<'_>,
+    document: &DocumentId,
+    next: Next<'_>,
+) -> Result<Box<dyn Reservation>, Error> {
+    recover::clear(ctx, target)?;
+    let facts = Intent { grant_id: next.grant_id.clone(), at: ctx.clock.now() };
+    let intent = Draft::new(Format::Intent, vault.id.clone(), document.clone())
+        .after(next.generation)
+        .facts(&facts)
+        .sign(&vault.key);
+    Ok(ctx.store.reserve(target, &intent.to_bytes())?)
+}
+
+/// Saves a successor with a new refresh token in it. If no place takes it, the caller gets it as a
+/// rescue block.
+pub(super) fn save_successor(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &ProfileName,
+    reservation: Box<dyn Reservation>,
+    successor: &Verified,
+) -> Result<(), Error> {
+    let bytes = successor.to_bytes();
+    let verify = |read: &[u8]| read == bytes && is_readable(vault, read);
+    match reservation.save(&bytes, &verify) {
+        Ok(Place::Beside) => documents::mark(ctx, successor),
+        Ok(Place::Second) => ctx.notices.notice(&Notice::SavedInSecondPlace),
+        Err(source) => return Err(rescue(ctx, vault, profile, successor, source)),
+    }
+    Ok(())
+}
+
+/// Whether the bytes that came back from the disk are a document of this vault.
+fn is_readable(vault: &Unlocked, bytes: &[u8]) -> bool {
+    Document::parse(bytes).and_then(|document| document.verify(&vault.id, &vault.key)).is_ok()
+}
+
+fn rescue(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &ProfileName,
+    successor: &Verified,
+    source: crate::store::Error,
+) -> Error {
+    let record = OutstandingRescue {
+        profile: profile.clone(),
+        generation: successor.generation(),
+        at: ctx.clock.now(),
+    };
+    if let Err(error) = ctx.memory.set_rescue(&vault.id, successor.id(), Some(&record)) {
+        log::warn!("the rescue could not be recorded: {error}");
+    }
+    let block = String::from_utf8_lossy(&successor.to_bytes()).into_owned();
+    Error::Rescue { profile: profile.clone(), block, source }
+}
+
+/// Sends a request, and once more at once if its answer was lost.
+///
+/// That is safe because we hold the lock and have just read the token: nobody else here can know a
+/// newer one. If the provider had acted on the first, it either answers the second as well, or the
+/// new token was lost with the first answer anyway.
+pub(super) fn ask_twice(
+    ctx: Context<'_>,
+    send: impl Fn(Duration) -> Result<TokenAnswer, oauth::Error>,
+) -> Result<TokenAnswer, oauth::Error> {
+    let begun = Instant::now();
+    let first = send(FIRST_TRY_LIMIT);
+    let Err(oauth::Error::Lost { .. }) = first else { return first };
+    let left = REQUEST_LIMIT.saturating_sub(begun.elapsed());
+    if left.is_zero() {
+        return first;
+    }
+    ctx.notices.notice(&Notice::AskingAgain);
+    match send(left) {
+        // The first request may still have been acted upon.
+        Err(oauth::Error::Unreachable { .. }) => first,
+        second => second,
+    }
+}
+
+/// The refresh token of the answer, if it is another one.
+fn rotated<'a>(answer: &'a TokenAnswer, old: &SecretString) -> Option<&'a SecretString> {
+    answer.refresh_token.as_ref().filter(|new| new.expose_secret() != old.expose_secret())
+}
+
+/// The access token of an answer that came at `now`.
+pub(super) fn access_token(answer: &TokenAnswer, scopes: crate::domain::Scopes, now: Timestamp) -> AccessToken {
+    AccessToken {
+        value: answer.access_token.clone(),
+        obtained_at: now,
+        expires_at: answer.expires_in.and_then(|life| now.checked_add(life).ok()),
+        scopes,
+    }
+}

@@ -1,0 +1,135 @@
+//! `vault list`, `vault show`, `vault use`: what there is. Reading opens nothing.
+
+use super::{Context, Error, Unlocked, Vault, documents, key_slots};
+use crate::domain::{DocumentId, Profile, ProfileName, SealedField};
+use crate::seal::{Document, Format};
+use crate::store::Name;
+
+/// A profile as it is listed: facts that have not been verified.
+pub struct Listed {
+    /// Its name in the store.
+    pub name: ProfileName,
+    /// What is in its document, or why that cannot be read.
+    pub profile: Result<Facts, Error>,
+}
+
+/// The facts of a profile.
+pub struct Facts {
+    /// Its document.
+    pub id: DocumentId,
+    /// What the document says.
+    pub profile: Profile,
+    /// The name of its client, if that is there.
+    pub client: Option<String>,
+    /// Whether it holds an API key.
+    pub has_api_key: bool,
+    /// Whether it is the default profile.
+    pub is_default: bool,
+}
+
+/// All profiles, in order; opens nothing.
+///
+/// # Errors
+///
+/// If there is no vault, or it cannot be listed.
+pub fn list(ctx: Context<'_>) -> Result<Vec<Listed>, Error> {
+    let default = Vault::open(ctx)?.manifest().default_profile.clone();
+    let clients = client_names(ctx)?;
+    let listed = |name: ProfileName| {
+        let profile = read(ctx, &name, default.as_ref(), &clients);
+        Listed { name, profile }
+    };
+    Ok(ctx.store.profiles()?.into_iter().map(listed).collect())
+}
+
+/// One profile; opens nothing.
+///
+/// # Errors
+///
+/// [`Error::NoProfile`] if there is none.
+pub fn show(ctx: Context<'_>, name: &ProfileName) -> Result<Facts, Error> {
+    let default = Vault::open(ctx)?.manifest().default_profile.clone();
+    read(ctx, name, default.as_ref(), &client_names(ctx)?)
+}
+
+/// The names of all profiles.
+///
+/// # Errors
+///
+/// If they cannot be listed.
+pub fn names(ctx: Context<'_>) -> Result<Vec<ProfileName>, Error> {
+    Ok(ctx.store.profiles()?)
+}
+
+/// The profile that is meant where none is named: the default one, else the only one.
+///
+/// # Errors
+///
+/// [`Error::NoDefault`] if there is none.
+pub fn default_profile(ctx: Context<'_>) -> Result<ProfileName, Error> {
+    let Some(id) = Vault::open(ctx)?.manifest().default_profile.clone() else {
+        return only_profile(ctx);
+    };
+    for name in ctx.store.profiles()? {
+        let Some(stored) = ctx.store.read(&Name::Profile(name.clone()))? else { continue };
+        if Document::parse(&stored.bytes).is_ok_and(|document| *document.id() == id) {
+            return Ok(name);
+        }
+    }
+    only_profile(ctx)
+}
+
+fn only_profile(ctx: Context<'_>) -> Result<ProfileName, Error> {
+    let names = ctx.store.profiles()?;
+    match &names[..] {
+        [name] => Ok(name.clone()),
+        _ => Err(Error::NoDefault { known: names.iter().map(ToString::to_string).collect() }),
+    }
+}
+
+/// Makes `name` the default profile.
+///
+/// # Errors
+///
+/// [`Error::NoProfile`] if there is none.
+pub fn set_default(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<(), Error> {
+    let id = vault.profile(ctx, name)?.document.id().clone();
+    key_slots::update(ctx, vault, |manifest| {
+        manifest.default_profile = Some(id);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn read(
+    ctx: Context<'_>,
+    name: &ProfileName,
+    default: Option<&DocumentId>,
+    clients: &[(DocumentId, String)],
+) -> Result<Facts, Error> {
+    let stored_as = Name::Profile(name.clone());
+    let stored = ctx.store.read(&stored_as)?.ok_or_else(|| documents::no_profile(ctx, name))?;
+    let document = documents::parse(&stored_as, &stored.bytes)?;
+    documents::check_format(&stored_as, &document, Format::Profile)?;
+    let profile: Profile = documents::facts(&stored_as, &document)?;
+    let client = clients.iter().find(|(id, _)| *id == profile.client).map(|(_, name)| name.clone());
+    Ok(Facts {
+        client,
+        has_api_key: document.holds(SealedField::ApiKey),
+        is_default: default == Some(document.id()),
+        id: document.id().clone(),
+        profile,
+    })
+}
+
+/// The document and the name of each client that can be read.
+fn client_names(ctx: Context<'_>) -> Result<Vec<(DocumentId, String)>, Error> {
+    let mut names = Vec::new();
+    for name in ctx.store.clients()? {
+        let Some(stored) = ctx.store.read(&Name::Client(name.clone()))? else { continue };
+        if let Ok(document) = Document::parse(&stored.bytes) {
+            names.push((document.id().clone(), name.to_string()));
+        }
+    }
+    Ok(names)
+}

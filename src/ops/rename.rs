@@ -1,0 +1,80 @@
+//! `vault rename` and `vault remove`: safe at every moment, and finished by whoever comes next.
+
+use std::collections::HashMap;
+
+use super::{Context, Error, Unlocked, cache, documents, recover};
+use crate::domain::{DocumentId, Profile, ProfileName};
+use crate::seal::Document;
+use crate::store::{Access, Expected, Lock, Name};
+
+/// Gives a profile another name. Grants, tokens and the default profile follow: they name its
+/// document.
+///
+/// # Errors
+///
+/// [`Error::NoProfile`], or [`Error::ProfileExists`] if the new name is taken.
+pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ProfileName, to: &ProfileName) -> Result<(), Error> {
+    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    finish(ctx, vault)?;
+    recover::recover(ctx, vault, from)?;
+    let profile = vault.profile(ctx, from)?;
+    if ctx.store.profiles()?.contains(to) {
+        return Err(Error::ProfileExists { name: to.to_string() });
+    }
+    let facts = Profile { name: to.clone(), ..profile.facts.clone() };
+    let document = profile.next().facts(&facts).sign(&vault.key);
+    // The new one first: a crash leaves both, and the old one is recognised as older.
+    documents::save(ctx, &Name::Profile(to.clone()), &document, Expected::Absent)?;
+    Ok(ctx.store.remove(&Name::Profile(from.clone()))?)
+}
+
+/// Removes a profile with its secrets and its cached token. Its grant stays alive at the provider.
+///
+/// # Errors
+///
+/// [`Error::NoProfile`], or as the storage says.
+pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<(), Error> {
+    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    finish(ctx, vault)?;
+    recover::recover(ctx, vault, name)?;
+    let stored_as = Name::Profile(name.clone());
+    let profile = vault.profile(ctx, name)?;
+    recover::clear(ctx, crate::store::Target { name: &stored_as, vault: &vault.id })?;
+    ctx.store.remove(&stored_as)?;
+    documents::bury(ctx, &profile.document);
+    cache::forget(ctx, vault, &profile)
+}
+
+/// Finishes renames that were interrupted between writing the new document and removing the old
+/// one. The caller holds the vault lock alone.
+///
+/// # Errors
+///
+/// If a document of the pair cannot be trusted, or as the storage says.
+pub(super) fn finish(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
+    let mut newest: HashMap<DocumentId, (Name, u64)> = HashMap::new();
+    for name in names(ctx)? {
+        let Some(stored) = ctx.store.read(&name)? else { continue };
+        // One that cannot be read is no half of a rename, and is reported by whoever needs it.
+        let Ok(document) = Document::parse(&stored.bytes).and_then(|found| found.verify(&vault.id, &vault.key))
+        else {
+            continue;
+        };
+        let here = (name, document.generation());
+        let Some(other) = newest.insert(document.id().clone(), here.clone()) else { continue };
+        if other.1 == here.1 {
+            // A copy, not half of a rename; whoever reads it is told.
+            continue;
+        }
+        let (older, newer) = if other.1 < here.1 { (other, here) } else { (here, other) };
+        ctx.store.remove(&older.0)?;
+        newest.insert(document.id().clone(), newer);
+    }
+    Ok(())
+}
+
+fn names(ctx: Context<'_>) -> Result<Vec<Name>, Error> {
+    let clients = ctx.store.clients()?.into_iter().map(Name::Client);
+    let profiles = ctx.store.profiles()?.into_iter().map(Name::Profile);
+    Ok(clients.chain(profiles).collect())
+}

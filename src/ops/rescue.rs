@@ -1,0 +1,42 @@
+//! `vault import-rescue`: takes in tokens that could only be printed.
+
+use super::{Context, Error, Unlocked, documents, recover};
+use crate::domain::{Profile, ProfileName};
+use crate::seal::{Document, Format};
+use crate::store::{Access, Expected, Lock, Name, Target};
+
+/// Puts the document of a rescue block in its place and returns the profile's name.
+///
+/// The block is taken in only if this vault made it, and it comes after what is stored.
+///
+/// # Errors
+///
+/// [`Error::BadRescue`] if it is of no use, [`Error::Document`] if it cannot be trusted.
+pub fn import(ctx: Context<'_>, vault: &Unlocked, block: &[u8]) -> Result<ProfileName, Error> {
+    let refused = |source| Error::Document { document: "the rescue block".to_owned(), source };
+    let document =
+        Document::parse(block).and_then(|document| document.verify(&vault.id, &vault.key)).map_err(refused)?;
+    if document.format() != Format::Profile {
+        return Err(Error::BadRescue("holds no profile"));
+    }
+    let profile: Profile = document.facts().map_err(refused)?;
+    let stored_as = Name::Profile(profile.name.clone());
+
+    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    recover::recover(ctx, vault, &profile.name)?;
+    let current = vault.find_profile(ctx, &profile.name)?;
+    let expected = match &current {
+        Some(current) if current.document.id() != document.id() => {
+            return Err(Error::BadRescue("belongs to another profile of the same name"));
+        }
+        Some(current) if current.document.generation() >= document.generation() => {
+            return Err(Error::BadRescue("is older than what is stored"));
+        }
+        Some(current) => Expected::Revision(&current.revision),
+        None => Expected::Absent,
+    };
+    documents::save(ctx, &stored_as, &document, expected)?;
+    recover::clear(ctx, Target { name: &stored_as, vault: &vault.id })?;
+    ctx.memory.set_rescue(&vault.id, document.id(), None)?;
+    Ok(profile.name)
+}

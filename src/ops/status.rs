@@ -1,0 +1,81 @@
+//! `vault status`: how the vault and its grants are, and what is going to need attention.
+
+use jiff::Timestamp;
+
+use super::registry::{self, Facts, Listed};
+use super::{Context, Error, Vault};
+use crate::domain::{DocumentId, KeyId, ProfileName, VaultId};
+use crate::oauth::diagnosis::{self, Warning};
+use crate::seal::Document;
+use crate::store::{Name, Pin};
+
+/// How the vault is. Nothing in it has been verified.
+pub struct Status {
+    /// Where it is.
+    pub location: String,
+    /// Its identifier.
+    pub vault: VaultId,
+    /// The key that it is sealed to.
+    pub kid: KeyId,
+    /// What this machine has accepted, if it has seen the vault before.
+    pub pin: Option<Pin>,
+    /// The kinds of its key slots.
+    pub slots: Vec<&'static str>,
+    /// Its profiles.
+    pub profiles: Vec<ProfileStatus>,
+}
+
+/// How a profile is.
+pub struct ProfileStatus {
+    /// Its facts.
+    pub listed: Listed,
+    /// When its cached access token ends, if there is one.
+    pub token_expires_at: Option<Timestamp>,
+    /// What is going to need attention.
+    pub warnings: Vec<Warning>,
+}
+
+/// How the vault is, with all profiles or only `name`; opens nothing.
+///
+/// # Errors
+///
+/// If there is no vault, or no such profile.
+pub fn status(ctx: Context<'_>, name: Option<&ProfileName>) -> Result<Status, Error> {
+    let vault = Vault::open(ctx)?;
+    let listed = match name {
+        Some(name) => vec![Listed { name: name.clone(), profile: Ok(registry::show(ctx, name)?) }],
+        None => registry::list(ctx)?,
+    };
+    Ok(Status {
+        location: ctx.store.location(),
+        vault: vault.id().clone(),
+        kid: vault.kid().clone(),
+        pin: ctx.memory.pin(vault.id())?,
+        slots: vault.manifest().slots.iter().map(|slot| slot.kind.as_str()).collect(),
+        profiles: listed.into_iter().map(|listed| profile_status(ctx, vault.id(), listed)).collect(),
+    })
+}
+
+fn profile_status(ctx: Context<'_>, vault: &VaultId, listed: Listed) -> ProfileStatus {
+    let facts = listed.profile.as_ref().ok();
+    ProfileStatus {
+        token_expires_at: facts.and_then(|facts| token_expires_at(ctx, vault, &facts.id)),
+        warnings: facts.map(|facts| warnings(ctx, facts)).unwrap_or_default(),
+        listed,
+    }
+}
+
+fn warnings(ctx: Context<'_>, facts: &Facts) -> Vec<Warning> {
+    let Some(grant) = &facts.profile.grant else { return Vec::new() };
+    diagnosis::warnings(&super::refresh::diagnosis_facts(ctx, &facts.profile, grant))
+}
+
+/// What the cached token says of its end, without opening it.
+fn token_expires_at(ctx: Context<'_>, vault: &VaultId, id: &DocumentId) -> Option<Timestamp> {
+    #[derive(serde::Deserialize)]
+    struct End {
+        expires_at: Option<Timestamp>,
+    }
+    let stored = ctx.store.read(&Name::Token(vault.clone(), id.clone())).ok()??;
+    Document::parse(&stored.bytes).ok()?.facts::<End>().ok()?.expires_at
+}

@@ -1,0 +1,50 @@
+//! `vault token`: an access token that works now.
+
+use jiff::SignedDuration;
+
+use super::{Context, Error, Unlocked, cache, refresh};
+use crate::domain::{AccessToken, ProfileName};
+
+/// What kind of token is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request {
+    /// How long it must still work, beyond the usual margin.
+    pub min_ttl: SignedDuration,
+    /// Whether to ask the provider even if a fresh one is cached.
+    pub refresh: bool,
+}
+
+/// Returns an access token of `profile` that stays valid for at least `request.min_ttl`.
+///
+/// Costs no lock and no request while the cached token is fresh. Otherwise the grant is refreshed,
+/// by one process however many ask.
+///
+/// # Errors
+///
+/// [`Error::LoginNeeded`] or [`Error::GrantRefused`] if only the user can help, else as the
+/// provider, the storage or the checks say.
+pub fn token(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &ProfileName,
+    request: Request,
+) -> Result<AccessToken, Error> {
+    if !request.refresh {
+        if let Some(token) = cached(ctx, vault, profile, request.min_ttl)? {
+            return Ok(token);
+        }
+    }
+    refresh::refresh(ctx, vault, profile, request)
+}
+
+fn cached(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &ProfileName,
+    min_ttl: SignedDuration,
+) -> Result<Option<AccessToken>, Error> {
+    let profile = vault.profile(ctx, profile)?;
+    let fresh = cache::find(ctx, vault, &profile).filter(|found| found.is_fresh(ctx.clock.now(), min_ttl));
+    // One that cannot be opened although its MAC fits is replaced like any other.
+    Ok(fresh.and_then(|found| found.open(vault).ok()))
+}

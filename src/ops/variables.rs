@@ -1,0 +1,53 @@
+//! `vault env` and `vault exec`: which variables a profile sets, and to what.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+
+use super::token::{self, Request};
+use super::{Context, Error, Unlocked, reveal};
+use crate::domain::{Field, Profile, ProfileName, SealedField, VariableName};
+use crate::oauth::provider;
+
+/// The variables that profile `name` sets: the provider's, the profile's own, and `more`, the later
+/// ones over the earlier. A variable is opened only if it is set.
+///
+/// # Errors
+///
+/// [`Error::NoField`] if a variable that was asked for has no value, else as for a token.
+pub fn variables(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    name: &ProfileName,
+    more: &[(VariableName, Field)],
+) -> Result<Vec<(VariableName, SecretString)>, Error> {
+    let profile = vault.profile(ctx, name)?;
+    let chosen = chosen(&profile.facts, profile.document.holds(SealedField::ApiKey), more);
+    let token = match chosen.values().any(|field| field.needs_token()) {
+        true => Some(token::token(ctx, vault, name, Request::default())?),
+        false => None,
+    };
+    let value = |field: Field| match &token {
+        Some(token) if field.needs_token() => reveal::of_token(name, field, token),
+        _ => reveal::of_profile(ctx, vault, &profile, field),
+    };
+    let ours = (VariableName::vault_profile(), SecretString::from(name.as_str()));
+    let values = chosen.into_iter().map(|(variable, field)| Ok((variable, value(field)?)));
+    values.chain(std::iter::once(Ok(ours))).collect()
+}
+
+fn chosen(
+    profile: &Profile,
+    has_api_key: bool,
+    more: &[(VariableName, Field)],
+) -> BTreeMap<VariableName, Field> {
+    let preset = provider::get(&profile.provider).default_exports.iter();
+    preset
+        .filter(|(_, field)| has_api_key || *field != Field::ApiKey)
+        .map(|(variable, field)| {
+            (variable.parse().expect("the variables of a preset may be set, as a test holds"), *field)
+        })
+        .chain(profile.exports.clone())
+        .chain(more.iter().cloned())
+        .collect()
+}

@@ -1,0 +1,110 @@
+//! The vault as a whole: found, unlocked, and recognised by this machine.
+
+use super::documents::{self, Loaded};
+use super::{Context, Error, Notice};
+use crate::domain::{KeyId, VaultId};
+use crate::seal::{Document, Format, Manifest, VaultKey};
+use crate::store::{Name, Pin};
+use crate::unlock;
+
+/// The vault before it is unlocked. Nothing in its manifest has been verified.
+pub struct Vault {
+    document: Document,
+    manifest: Manifest,
+}
+
+impl Vault {
+    /// The vault that is there, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If the manifest cannot be read, or is missing while documents are there.
+    pub fn find(ctx: Context<'_>) -> Result<Option<Self>, Error> {
+        let Some(stored) = ctx.store.read(&Name::Manifest)? else {
+            let is_empty = ctx.store.profiles()?.is_empty() && ctx.store.clients()?.is_empty();
+            return if is_empty { Ok(None) } else { Err(Error::ManifestMissing) };
+        };
+        let document = documents::parse(&Name::Manifest, &stored.bytes)?;
+        documents::check_format(&Name::Manifest, &document, Format::Manifest)?;
+        let manifest = documents::facts(&Name::Manifest, &document)?;
+        Ok(Some(Self { document, manifest }))
+    }
+
+    /// The vault that must be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoVault`] if it is not.
+    pub fn open(ctx: Context<'_>) -> Result<Self, Error> {
+        Self::find(ctx)?.ok_or_else(|| Error::NoVault { location: ctx.store.location() })
+    }
+
+    /// Its identifier.
+    pub fn id(&self) -> &VaultId {
+        self.document.vault()
+    }
+
+    /// The key that it says to be sealed to.
+    pub fn kid(&self) -> &KeyId {
+        self.document.kid()
+    }
+
+    /// What its manifest says; for showing only.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Gets the vault key, checks that it is the one this machine knows, and verifies the
+    /// manifest with it.
+    ///
+    /// # Errors
+    ///
+    /// If no slot gives the key, the key is not the pinned one, or the manifest was changed.
+    pub fn unlock(self, ctx: Context<'_>) -> Result<Unlocked, Error> {
+        let id = self.id().clone();
+        let kid = self.kid().clone();
+        let pin = accepted(ctx, &id, &kid)?;
+        let opened = unlock::open(&id, &kid, &self.manifest.slots, ctx.ways)?;
+        for warning in &opened.warnings {
+            ctx.notices.notice(&Notice::WeakUnlock { what: warning.to_string() });
+        }
+        let key = opened.key;
+        let manifest = documents::load(ctx, &id, &key, &Name::Manifest, Format::Manifest)?
+            .ok_or_else(|| Error::NoVault { location: ctx.store.location() })?;
+        if pin.is_none() {
+            ctx.notices.notice(&Notice::FirstUse { kid: kid.clone() });
+            remember(ctx, &id, kid);
+        }
+        Ok(Unlocked { id, key, manifest })
+    }
+}
+
+/// Refuses a vault whose key is not the one that this machine, or the user, has pinned.
+fn accepted(ctx: Context<'_>, vault: &VaultId, kid: &KeyId) -> Result<Option<Pin>, Error> {
+    if let Some(pinned) = ctx.pinned {
+        let pin = Pin { kids: vec![pinned.clone()], since: ctx.clock.now() };
+        return if pinned == kid { Ok(Some(pin)) } else { Err(Error::KeyNotAccepted { kid: kid.clone() }) };
+    }
+    match ctx.memory.pin(vault)? {
+        Some(pin) if !pin.kids.contains(kid) => Err(Error::KeyNotAccepted { kid: kid.clone() }),
+        pin => Ok(pin),
+    }
+}
+
+/// Pins `kid`. A machine that cannot remember says so at each first use again.
+pub(super) fn remember(ctx: Context<'_>, vault: &VaultId, kid: KeyId) {
+    let pin = Pin { kids: vec![kid], since: ctx.clock.now() };
+    if let Err(error) = ctx.memory.set_pin(vault, &pin) {
+        ctx.notices.notice(&Notice::NotMarked { why: error.to_string() });
+    }
+}
+
+/// The vault with its key at hand.
+pub struct Unlocked {
+    /// Its identifier.
+    pub id: VaultId,
+    /// Its key.
+    pub key: VaultKey,
+    /// Its manifest, verified.
+    pub manifest: Loaded<Manifest>,
+}

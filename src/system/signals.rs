@@ -1,0 +1,62 @@
+//! Signals that must wait until a new token is safe.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+
+/// While it lives, SIGINT, SIGTERM and SIGHUP wait; when it is dropped, one that came takes effect.
+///
+/// The wait is bounded: what happens meanwhile has its own deadline.
+#[must_use = "signals wait only while it lives"]
+pub struct Deferral {
+    switches: &'static [Switch],
+}
+
+struct Switch {
+    signal: i32,
+    came: Arc<AtomicBool>,
+    /// Whether the signal takes effect at once.
+    is_armed: Arc<AtomicBool>,
+}
+
+impl Deferral {
+    /// Makes the signals wait from now on.
+    pub fn begin() -> Self {
+        static SWITCHES: OnceLock<Vec<Switch>> = OnceLock::new();
+        let switches = SWITCHES.get_or_init(|| SIGNALS.into_iter().filter_map(Switch::install).collect());
+        for switch in switches {
+            switch.is_armed.store(false, Ordering::SeqCst);
+        }
+        Self { switches }
+    }
+}
+
+impl Drop for Deferral {
+    fn drop(&mut self) {
+        for switch in self.switches {
+            switch.is_armed.store(true, Ordering::SeqCst);
+            if switch.came.swap(false, Ordering::SeqCst) {
+                let _ = signal_hook::low_level::emulate_default_handler(switch.signal);
+            }
+        }
+    }
+}
+
+impl Switch {
+    /// Registers the handlers once and for all: a handler that is taken away again would leave the
+    /// signal ignored.
+    fn install(signal: i32) -> Option<Self> {
+        let came = Arc::new(AtomicBool::new(false));
+        let is_armed = Arc::new(AtomicBool::new(true));
+        let on_default = signal_hook::flag::register_conditional_default(signal, Arc::clone(&is_armed));
+        let on_wait = signal_hook::flag::register(signal, Arc::clone(&came));
+        match (on_default, on_wait) {
+            (Ok(_), Ok(_)) => Some(Self { signal, came, is_armed }),
+            _ => None,
+        }
+    }
+}
