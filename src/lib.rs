@@ -4,3 +4,4 @@
 pub mod domain;
 pub mod seal;
 pub mod system;
+pub mod unlock;

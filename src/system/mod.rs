@@ -3,7 +3,11 @@
 mod clock;
 mod process;
 mod random;
+#[cfg(unix)]
+mod socket;
 
 pub use clock::{Clock, SystemClock};
 pub use process::{Error as ProcessError, harden, replace_process};
 pub use random::{random_bytes, random_id};
+#[cfg(unix)]
+pub use socket::{Timed, UnsafePath, check_private_dir, check_socket, own_uid, peer_uid};
