@@ -3,6 +3,8 @@
 
 pub mod domain;
 pub mod oauth;
+pub mod ops;
 pub mod seal;
 pub mod store;
 pub mod system;
+pub mod unlock;

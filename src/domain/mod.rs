@@ -1,5 +1,6 @@
 //! What the product is about, in its own words: no clock, no files, no network.
 
+pub mod agent_protocol;
 mod client;
 mod field;
 mod grant;

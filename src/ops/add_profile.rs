@@ -126,9 +126,7 @@ fn choose_client(
     choice: ClientChoice,
 ) -> Result<(Candidate, bool), Error> {
     match choice {
-        ClientChoice::Stored(name) => {
-            Ok((Candidate::stored(vault, vault.client_named(ctx, &name)?)?, true))
-        }
+        ClientChoice::Stored(name) => Ok((Candidate::stored(vault, vault.client_named(ctx, &name)?)?, true)),
         ClientChoice::Only => {
             let names = ctx.store.clients()?;
             let [name] = &names[..] else { return Err(which_client(&names)) };

@@ -123,9 +123,7 @@ pub(super) fn keep(
         .facts(&facts)
         .seal(&vault.key, SealedField::AccessToken, &Binding::issuer_only(issuer), &token.value)
         .sign(&vault.key);
-    if let Err(error) =
-        ctx.store.write(&name(vault, profile), &document.to_bytes(), Expected::Anything)
-    {
+    if let Err(error) = ctx.store.write(&name(vault, profile), &document.to_bytes(), Expected::Anything) {
         ctx.notices.notice(&Notice::NotCached { why: error.to_string() });
     }
 }

@@ -133,8 +133,11 @@ pub(super) fn resolve(ctx: Context<'_>, new: NewClient) -> Result<(Client, Optio
         return Err(Error::Usage("the client id must be printable ASCII".to_owned()));
     }
     let facts = issuer_facts(ctx, &new)?;
-    for url in [Some(&facts.endpoints.authorization), Some(&facts.endpoints.token), facts.endpoints.revocation.as_ref()]
-    {
+    for url in [
+        Some(&facts.endpoints.authorization),
+        Some(&facts.endpoints.token),
+        facts.endpoints.revocation.as_ref(),
+    ] {
         url.map_or(Ok(()), |url| check_url(url, new.insecure_loopback))?;
     }
     let auth = if new.secret.is_none() { ClientAuth::None } else { new.auth.unwrap_or(facts.auth) };
@@ -270,7 +273,10 @@ fn free_name(wanted: &ClientName, taken: &[ClientName]) -> ClientName {
     let numbered = (2..).map(|number| {
         format!("{wanted}-{number}").parse().expect("a name of at most 50 characters with a number is a name")
     });
-    std::iter::once(wanted.clone()).chain(numbered).find(|name| !taken.contains(name)).expect("numbers do not end")
+    std::iter::once(wanted.clone())
+        .chain(numbered)
+        .find(|name| !taken.contains(name))
+        .expect("numbers do not end")
 }
 
 /// Stores a client. One that is stored already is returned as it is.
@@ -311,8 +317,11 @@ pub fn list(ctx: Context<'_>) -> Result<Vec<Listed>, Error> {
     let listed = |name: ClientName| {
         let client = read(ctx, &name);
         let id = client.as_ref().ok().map(|(id, ..)| id.clone());
-        let profiles =
-            users.iter().filter(|(client, _)| Some(client) == id.as_ref()).map(|(_, name)| name.clone()).collect();
+        let profiles = users
+            .iter()
+            .filter(|(client, _)| Some(client) == id.as_ref())
+            .map(|(_, name)| name.clone())
+            .collect();
         Listed { name, client, profiles }
     };
     Ok(ctx.store.clients()?.into_iter().map(listed).collect())

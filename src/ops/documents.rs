@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Context, Error, Notice, Unlocked};
 use crate::domain::{Client, ClientName, DocumentId, Profile, ProfileName, VaultId};
-use crate::seal::{self, Document, Draft, Format, Verified, VaultKey};
+use crate::seal::{self, Document, Draft, Format, VaultKey, Verified};
 use crate::store::{Expected, Mark, Name, Revision};
 
 /// A document that has passed every check, with its facts.

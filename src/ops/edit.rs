@@ -3,9 +3,7 @@
 use secrecy::SecretString;
 
 use super::{Context, Error, Loaded, Unlocked, documents, recover};
-use crate::domain::{
-    Account, Binding, ClientName, Field, Profile, ProfileName, SealedField, VariableName,
-};
+use crate::domain::{Account, Binding, ClientName, Field, Profile, ProfileName, SealedField, VariableName};
 use crate::seal::{Draft, Format};
 use crate::store::{Access, Expected, Lock, Name};
 
@@ -29,7 +27,12 @@ pub struct Changes {
 /// # Errors
 ///
 /// [`Error::NoProfile`], [`Error::NoClient`], or as the storage says.
-pub fn edit(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName, changes: Changes) -> Result<Profile, Error> {
+pub fn edit(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    name: &ProfileName,
+    changes: Changes,
+) -> Result<Profile, Error> {
     update(ctx, vault, name, |profile, draft| {
         let mut facts = profile.facts.clone();
         facts.exports.extend(changes.set);

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::{Account, DocumentId, Field, KeyId, ProfileName, SealedField};
+use crate::domain::{Account, DocumentId, Field, KeyId, ProfileName};
 use crate::oauth::ServerError;
 use crate::oauth::diagnosis::Cause;
 use crate::{oauth, seal, store, unlock};
@@ -17,6 +17,18 @@ pub enum Error {
     /// The vault key could not be had.
     #[error(transparent)]
     Unlock(#[from] unlock::Error),
+    /// A passphrase is not good enough for a key slot.
+    #[error(transparent)]
+    Passphrase(#[from] unlock::passphrase::Error),
+    /// A key slot could not be sealed to its recipient.
+    #[error(transparent)]
+    Recipient(#[from] unlock::recipient::Error),
+    /// The keychain did not take or give back an entry.
+    #[error(transparent)]
+    Keychain(#[from] unlock::keychain::Error),
+    /// The agent could not be asked.
+    #[error(transparent)]
+    Agent(#[from] unlock::agent::Error),
     /// The conversation with the provider failed.
     #[error(transparent)]
     OAuth(#[from] oauth::Error),
@@ -203,13 +215,13 @@ pub enum Error {
         /// What was asked for.
         id: String,
     },
-    /// A document holds no such secret.
-    #[error("{document} holds no {field}")]
-    NoSecret {
-        /// Which document.
-        document: String,
-        /// Which secret.
-        field: SealedField,
+    /// Documents or items did not pass the check of the whole vault.
+    #[error("{} of {total} documents cannot be trusted", failed.len())]
+    NotAllVerified {
+        /// Which, and why.
+        failed: Vec<(String, Box<Error>)>,
+        /// How many there are.
+        total: usize,
     },
 }
 

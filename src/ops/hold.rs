@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use super::{Context, Error, Unlocked, Vault};
-use crate::unlock::agent;
+use jiff::Timestamp;
 
-/// Hands the vault key to the agent, which forgets it after `life`.
+use super::{Context, Error, Unlocked, Vault};
+use crate::unlock::agent::Client;
+
+/// Hands the vault key to the agent, which forgets it after `life`. Returns until when it is held.
 ///
 /// # Errors
 ///
-/// If the agent does not answer.
-pub fn hold(vault: &Unlocked, agent: &agent::Client, life: Duration) -> Result<(), Error> {
-    let kid = vault.key.id(&vault.id);
-    Ok(agent.hold(&vault.id, &kid, &vault.key, life)?)
+/// If the agent does not take it.
+pub fn hold(vault: &Unlocked, agent: &Client, life: Duration) -> Result<Timestamp, Error> {
+    Ok(agent.hold(&vault.id, &vault.key, life)?)
 }
 
 /// Has the agent forget the key of this vault. An agent that is not there holds none.
@@ -20,23 +21,22 @@ pub fn hold(vault: &Unlocked, agent: &agent::Client, life: Duration) -> Result<(
 /// # Errors
 ///
 /// If there is no vault, or the agent does not answer.
-pub fn forget(ctx: Context<'_>, agent: Option<&agent::Client>) -> Result<(), Error> {
+pub fn forget(ctx: Context<'_>) -> Result<(), Error> {
     let vault = Vault::open(ctx)?;
-    match agent {
-        Some(agent) => Ok(agent.forget(vault.id())?),
+    match ctx.ways.agent {
+        Some(agent) => Ok(agent.forget(Some(vault.id()))?),
         None => Ok(()),
     }
 }
 
-/// How long the agent still holds the key of this vault.
+/// Until when the agent holds the key of this vault.
 ///
 /// # Errors
 ///
 /// If there is no vault, or the agent does not answer.
-pub fn left(ctx: Context<'_>, agent: Option<&agent::Client>) -> Result<Option<Duration>, Error> {
+pub fn held_until(ctx: Context<'_>) -> Result<Option<Timestamp>, Error> {
     let vault = Vault::open(ctx)?;
-    match agent {
-        Some(agent) => Ok(agent.left(vault.id())?),
-        None => Ok(None),
-    }
+    let Some(agent) = ctx.ways.agent else { return Ok(None) };
+    let held = agent.status()?.into_iter().find(|held| held.vault == *vault.id());
+    Ok(held.map(|held| held.until))
 }

@@ -10,7 +10,7 @@ use crate::seal::{Draft, Format, Manifest, VaultKey};
 use crate::store::{Access, Expected, Lock, Name, Revision};
 use crate::system::{random_bytes, random_id};
 use crate::unlock::passphrase::{self, WorkFactor};
-use crate::unlock::{identity, keychain};
+use crate::unlock::{keychain, recipient};
 
 /// What will unlock the new vault.
 pub enum FirstSlot {
@@ -35,11 +35,8 @@ pub fn init(ctx: Context<'_>, slot: &FirstSlot) -> Result<Unlocked, Error> {
     }
     let id = VaultId::from_bytes(random_bytes());
     let key = VaultKey::generate();
-    let slot = KeySlot {
-        id: random_id(),
-        created_at: ctx.clock.now(),
-        kind: make_slot(ctx, &id, &key, slot)?,
-    };
+    let slot =
+        KeySlot { id: random_id(), created_at: ctx.clock.now(), kind: make_slot(ctx, &id, &key, slot)? };
     write(ctx, id, key, slot)
 }
 
@@ -51,10 +48,10 @@ pub(super) fn make_slot(
     slot: &FirstSlot,
 ) -> Result<SlotKind, Error> {
     Ok(match slot {
-        FirstSlot::Keychain => keychain::make_slot(ctx.ways.keychain, vault, key)?,
+        FirstSlot::Keychain => keychain::seal(key, vault, ctx.ways.keychain)?,
         FirstSlot::Passphrase(passphrase) => passphrase::seal(key, passphrase, WorkFactor::DEFAULT)?,
         FirstSlot::Identity(path) => {
-            let kind = identity::make_slot(path, key, ctx.ways.prompt)?;
+            let kind = recipient::seal_to_file(key, path, ctx.ways.person())?;
             ctx.memory.set_identities(vault, std::slice::from_ref(path))?;
             kind
         }
@@ -64,8 +61,9 @@ pub(super) fn make_slot(
 fn write(ctx: Context<'_>, id: VaultId, key: VaultKey, slot: KeySlot) -> Result<Unlocked, Error> {
     let unlocked_by = slot.kind.as_str();
     let facts = Manifest { created_at: ctx.clock.now(), slots: vec![slot], default_profile: None };
-    let document =
-        Draft::new(Format::Manifest, id.clone(), DocumentId::from_bytes(random_bytes())).facts(&facts).sign(&key);
+    let document = Draft::new(Format::Manifest, id.clone(), DocumentId::from_bytes(random_bytes()))
+        .facts(&facts)
+        .sign(&key);
     let kid = document.kid().clone();
     documents::save(ctx, &Name::Manifest, &document, Expected::Absent)?;
     vault::remember(ctx, &id, kid);

@@ -1,7 +1,8 @@
 //! `vault key list|add|remove|accept`: the ways to get the vault key.
 
-use secrecy::SecretString;
 use std::path::PathBuf;
+
+use secrecy::SecretString;
 
 use super::init::{FirstSlot, make_slot};
 use super::{Context, Error, Unlocked, Vault, documents, vault};
@@ -9,7 +10,7 @@ use crate::domain::{DocumentId, KeyId, KeySlot, SlotKind};
 use crate::seal::Manifest;
 use crate::store::{Access, Expected, Lock, Name};
 use crate::system::random_id;
-use crate::unlock::recipient;
+use crate::unlock::recipient::{self, Recipient};
 
 /// A new way to get the vault key.
 pub enum NewSlot {
@@ -20,7 +21,7 @@ pub enum NewSlot {
     /// An age identity file of this machine.
     Identity(PathBuf),
     /// Somebody who has the identity of this recipient.
-    Recipient(String),
+    Recipient(Recipient),
 }
 
 /// The slots of the vault; opens nothing.
@@ -39,7 +40,7 @@ pub fn list(ctx: Context<'_>) -> Result<Vec<KeySlot>, Error> {
 /// If the slot cannot be made or saved.
 pub fn add(ctx: Context<'_>, vault: &Unlocked, slot: NewSlot) -> Result<KeySlot, Error> {
     let kind = match slot {
-        NewSlot::Recipient(recipient) => recipient::make_slot(&recipient, &vault.key, ctx.ways.prompt)?,
+        NewSlot::Recipient(recipient) => recipient::seal(&vault.key, &recipient, ctx.ways.person())?,
         NewSlot::Keychain => make_slot(ctx, &vault.id, &vault.key, &FirstSlot::Keychain)?,
         NewSlot::Passphrase(passphrase) => {
             make_slot(ctx, &vault.id, &vault.key, &FirstSlot::Passphrase(passphrase))?

@@ -76,7 +76,9 @@ pub fn login(
         let (_, client) = vault.client(ctx, &current.facts.client)?;
         let client = Candidate::stored(vault, client)?;
         if client.facts.binding() != candidate.facts.binding() {
-            return Err(oauth::Error::Policy { what: "the client was changed during the login".to_owned() }.into());
+            return Err(
+                oauth::Error::Policy { what: "the client was changed during the login".to_owned() }.into()
+            );
         }
         let facts = Profile { scopes: profile.scopes.clone(), ..current.facts.clone() };
         let party = Party { facts, document: Place::Stored(current.document), client, api_key: None };
@@ -89,7 +91,8 @@ pub fn login(
 pub(super) fn asked_scopes(provider: &str, known: &Scopes, more: &[String]) -> Result<Scopes, Error> {
     let provider = provider::get(provider);
     let mut scopes = known.clone();
-    let named = more.iter().flat_map(|text| text.split_whitespace()).map(|scope| provider.expand_scope(scope));
+    let named =
+        more.iter().flat_map(|text| text.split_whitespace()).map(|scope| provider.expand_scope(scope));
     let default = provider.default_scopes.iter().map(|scope| (*scope).to_owned());
     for scope in default.chain(named) {
         scopes.insert(&scope).map_err(|error| Error::Usage(error.to_string()))?;
@@ -433,7 +436,10 @@ impl NewConsent {
         let scopes = self.granted(ctx, party);
         let facts = Profile {
             account: self.account.clone(),
-            scopes: crate::domain::ScopeRecord { asked: party.facts.scopes.asked.clone(), granted: scopes.clone() },
+            scopes: crate::domain::ScopeRecord {
+                asked: party.facts.scopes.asked.clone(),
+                granted: scopes.clone(),
+            },
             grant: Some(self.grant(ctx, party)),
             ..party.facts.clone()
         };

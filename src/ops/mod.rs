@@ -23,6 +23,7 @@ pub mod status;
 pub mod token;
 pub mod variables;
 mod vault;
+pub mod verify;
 
 use std::time::Duration;
 

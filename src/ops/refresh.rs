@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::token::Request;
 use super::{Context, Error, Loaded, Notice, Unlocked, cache, documents, recover};
 use crate::domain::{
-    AccessToken, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName, SealedField,
+    AccessToken, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName,
+    SealedField,
 };
 use crate::oauth::diagnosis::{self, Cause, Facts};
 use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
@@ -69,7 +70,8 @@ fn obtained_meanwhile(
 ) -> Option<AccessToken> {
     let now = ctx.clock.now();
     let found = cache::find(ctx, vault, profile)?;
-    let is_good = found.was_obtained_since(began, now) || (!request.refresh && found.is_fresh(now, request.min_ttl));
+    let is_good =
+        found.was_obtained_since(began, now) || (!request.refresh && found.is_fresh(now, request.min_ttl));
     if is_good { found.open(vault).ok() } else { None }
 }
 
@@ -120,10 +122,13 @@ impl<'a> Turn<'a> {
     fn take(self) -> Result<AccessToken, Error> {
         let stored_as = Name::Profile(self.name().clone());
         let target = Target { name: &stored_as, vault: &self.vault.id };
-        let reservation = reserve(self.ctx, self.vault, target, self.profile.document.id(), Next {
-            generation: self.profile.document.generation(),
-            grant_id: &self.grant.id,
-        })?;
+        let reservation = reserve(
+            self.ctx,
+            self.vault,
+            target,
+            self.profile.document.id(),
+            Next { generation: self.profile.document.generation(), grant_id: &self.grant.id },
+        )?;
         // From here to the rename, a Ctrl-C waits: the provider may have replaced the token.
         let _deferral = Deferral::begin();
         match self.ask() {
@@ -407,7 +412,11 @@ fn rotated<'a>(answer: &'a TokenAnswer, old: &SecretString) -> Option<&'a Secret
 }
 
 /// The access token of an answer that came at `now`.
-pub(super) fn access_token(answer: &TokenAnswer, scopes: crate::domain::Scopes, now: Timestamp) -> AccessToken {
+pub(super) fn access_token(
+    answer: &TokenAnswer,
+    scopes: crate::domain::Scopes,
+    now: Timestamp,
+) -> AccessToken {
     AccessToken {
         value: answer.access_token.clone(),
         obtained_at: now,

@@ -56,7 +56,8 @@ pub(super) fn finish(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
     for name in names(ctx)? {
         let Some(stored) = ctx.store.read(&name)? else { continue };
         // One that cannot be read is no half of a rename, and is reported by whoever needs it.
-        let Ok(document) = Document::parse(&stored.bytes).and_then(|found| found.verify(&vault.id, &vault.key))
+        let Ok(document) =
+            Document::parse(&stored.bytes).and_then(|found| found.verify(&vault.id, &vault.key))
         else {
             continue;
         };

@@ -14,8 +14,9 @@ use crate::store::{Access, Expected, Lock, Name, Target};
 /// [`Error::BadRescue`] if it is of no use, [`Error::Document`] if it cannot be trusted.
 pub fn import(ctx: Context<'_>, vault: &Unlocked, block: &[u8]) -> Result<ProfileName, Error> {
     let refused = |source| Error::Document { document: "the rescue block".to_owned(), source };
-    let document =
-        Document::parse(block).and_then(|document| document.verify(&vault.id, &vault.key)).map_err(refused)?;
+    let document = Document::parse(block)
+        .and_then(|document| document.verify(&vault.id, &vault.key))
+        .map_err(refused)?;
     if document.format() != Format::Profile {
         return Err(Error::BadRescue("holds no profile"));
     }

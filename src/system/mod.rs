@@ -5,9 +5,13 @@ mod process;
 mod random;
 #[cfg(unix)]
 mod signals;
+#[cfg(unix)]
+mod socket;
 
 pub use clock::{Clock, SystemClock};
 pub use process::{Error as ProcessError, harden, replace_process};
 pub use random::{random_bytes, random_id};
 #[cfg(unix)]
 pub use signals::Deferral;
+#[cfg(unix)]
+pub use socket::{Timed, UnsafePath, check_private_dir, check_socket, own_uid, peer_uid};

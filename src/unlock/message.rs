@@ -1,0 +1,92 @@
+//! The vault key as an age message: the sealed part of a key slot.
+
+use std::io::Read;
+
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use crate::seal::VaultKey;
+
+/// Most plaintext of a key slot, in bytes. A vault key has 75; comments may stand beside it.
+const MAX_PLAINTEXT: u64 = 16 * 1024;
+
+/// Why the message of a key slot was not opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The identity or passphrase is for another message.
+    #[error("it is sealed to another identity")]
+    OtherIdentity,
+    /// The passphrase is not the one.
+    #[error("the passphrase is wrong")]
+    WrongPassphrase,
+    /// Opening it would take minutes and gigabytes.
+    #[error("it asks for the work factor {log_n}, more than the {max} that is allowed")]
+    TooMuchWork {
+        /// What it asks for, as the exponent of 2.
+        log_n: u8,
+        /// The most that is allowed.
+        max: u8,
+    },
+    /// It is no age message, or has been changed.
+    #[error("it is damaged")]
+    Damaged,
+    /// What is in it is no vault key.
+    #[error("it holds no vault key")]
+    NotAKey,
+    /// An age plugin or an SSH key failed.
+    #[error("{0}")]
+    Plugin(String),
+}
+
+/// Seals the vault key to `recipient`, armored.
+pub(super) fn seal(key: &VaultKey, recipient: &dyn age::Recipient) -> Result<String, age::EncryptError> {
+    use std::io::Write;
+
+    let encryptor = age::Encryptor::with_recipients(std::iter::once(recipient))?;
+    let mut sealed = Vec::new();
+    let armor = age::armor::ArmoredWriter::wrap_output(&mut sealed, age::armor::Format::AsciiArmor)?;
+    let mut writer = encryptor.wrap_output(armor)?;
+    writer.write_all(key.to_identity_file().expose_secret().as_bytes())?;
+    writer.finish()?.finish()?;
+    Ok(String::from_utf8(sealed).expect("armor is ASCII"))
+}
+
+/// Opens the message of a slot with the first of `identities` that fits.
+pub(super) fn open<'a>(
+    sealed: &str,
+    identities: impl Iterator<Item = &'a dyn age::Identity>,
+) -> Result<VaultKey, Error> {
+    let text = open_text(sealed.as_bytes(), identities, MAX_PLAINTEXT)?;
+    VaultKey::from_identity_file(&text).map_err(|_| Error::NotAKey)
+}
+
+/// Opens an armored or binary message whose plaintext is at most `max` bytes of text.
+pub(super) fn open_text<'a>(
+    sealed: &[u8],
+    identities: impl Iterator<Item = &'a dyn age::Identity>,
+    max: u64,
+) -> Result<SecretString, Error> {
+    let armored = age::armor::ArmoredReader::new(sealed);
+    let decryptor = age::Decryptor::new_buffered(armored).map_err(|_| Error::Damaged)?;
+    let reader = decryptor.decrypt(identities).map_err(refused)?;
+    let mut plaintext = Zeroizing::new(Vec::new());
+    reader.take(max + 1).read_to_end(&mut plaintext).map_err(|_| Error::Damaged)?;
+    if plaintext.len() as u64 > max {
+        return Err(Error::NotAKey);
+    }
+    let text = std::str::from_utf8(&plaintext).map_err(|_| Error::NotAKey)?;
+    Ok(SecretString::from(text))
+}
+
+/// Our own words: those of the age crate are translated, long, and may overflow while they are made.
+fn refused(error: age::DecryptError) -> Error {
+    match error {
+        age::DecryptError::NoMatchingKeys => Error::OtherIdentity,
+        age::DecryptError::KeyDecryptionFailed => Error::WrongPassphrase,
+        age::DecryptError::Plugin(errors) => Error::Plugin(super::plugin::words(&errors)),
+        age::DecryptError::PluginResolve(error) => Error::Plugin(super::plugin::missing(&error)),
+        age::DecryptError::Io(error) => Error::Plugin(super::plugin::broken(&error)),
+        _ => Error::Damaged,
+    }
+}
