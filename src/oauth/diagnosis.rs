@@ -49,6 +49,8 @@ pub struct Facts<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
+    /// An earlier refresh was sent and its answer lost: the provider may have replaced the token then.
+    AnswerLost,
     /// The grant was limited in time from the beginning, and that time is over.
     TimeLimited {
         /// When it ended.
@@ -111,6 +113,9 @@ pub enum Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
+            Self::AnswerLost => {
+                "the answer to an earlier refresh was lost, and the provider may have replaced the token in it"
+            }
             Self::TimeLimited { expires_at } => {
                 return write!(f, "the consent was limited in time and ended at {expires_at:.0}");
             }

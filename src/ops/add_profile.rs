@@ -57,7 +57,8 @@ pub fn add_profile(
         }
         Some(request) => {
             ctx.store.prove_writable()?;
-            login::consent(&plan.profile, &plan.candidate, request, |consented| {
+            let (profile, client) = (plan.profile.clone(), plan.candidate.facts.clone());
+            login::consent(&profile, &client, request, |consented| {
                 let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
                 let party = plan.party(ctx, vault)?;
                 login::exchange(ctx, vault, party, consented, request.replace_account)

@@ -40,9 +40,9 @@ impl Cached {
             && self.facts.expires_at.is_none_or(|end| end > now)
     }
 
-    /// When it stops working.
-    pub(super) fn expires_at(&self) -> Option<Timestamp> {
-        self.facts.expires_at
+    /// When it was obtained.
+    pub(super) fn obtained_at(&self) -> Timestamp {
+        self.facts.obtained_at
     }
 
     /// Opens it.

@@ -172,7 +172,7 @@ fn issuer_facts(ctx: Context<'_>, new: &NewClient) -> Result<IssuerFacts, Error>
             provider: provider.id.to_owned(),
             name: name_for(provider.id),
             issuer: fixed.issuer.to_owned(),
-            endpoints: fixed.endpoints(),
+            endpoints: provider.endpoints().expect("a provider with fixed facts has endpoints"),
             auth: provider.client_auth.unwrap_or(ClientAuth::Basic),
             auth_is_certain: provider.client_auth.is_some(),
             issuer_in_response: false,

@@ -12,7 +12,8 @@ use super::clients::Candidate;
 use super::refresh::{self, Next, ask_twice, reserve, save_successor};
 use super::{Context, Error, Notice, Unlocked, cache, documents, recover};
 use crate::domain::{
-    Account, Binding, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName, Scopes, SealedField,
+    Account, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName, Scopes,
+    SealedField,
 };
 use crate::oauth::authorization::{Answer, Consent, Flow};
 use crate::oauth::callback::{Callback, Cancel, Listener, Outcome, Responder};
@@ -69,7 +70,7 @@ pub fn login(
     profile.scopes.asked = asked_scopes(&profile.provider, &profile.scopes.asked, request.scopes)?;
     ctx.store.prove_writable()?;
 
-    consent(&profile, &candidate, request, |consented| {
+    consent(&profile, &candidate.facts, request, |consented| {
         let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
         recover::recover(ctx, vault, name)?;
         let current = vault.profile(ctx, name)?;
@@ -110,20 +111,20 @@ pub(super) struct Consented<'a> {
 /// went.
 pub(super) fn consent(
     profile: &Profile,
-    client: &Candidate,
+    client: &Client,
     request: &Request<'_>,
     finish: impl FnOnce(&Consented<'_>) -> Result<Profile, Error>,
 ) -> Result<Profile, Error> {
     // Bound before the URL is made: nobody else can take the port in between.
-    let listener = Listener::bind(client.facts.redirect_uri.as_ref())?;
+    let listener = Listener::bind(client.redirect_uri.as_ref())?;
     let hint = profile.account.label().map(str::to_owned);
     let consent = Consent {
         scopes: profile.scopes.asked.clone(),
         extra: provider::get(&profile.provider).consent_parameters(hint.is_some()),
         login_hint: hint,
     };
-    let flow = Flow::begin(&client.facts, &consent, listener.redirect_uri().clone());
-    log::debug!("consent at {}", client.facts.endpoints.authorization);
+    let flow = Flow::begin(client, &consent, listener.redirect_uri().clone());
+    log::debug!("consent at {}", client.endpoints.authorization);
 
     let (code, responder) = wait(&flow, listener, request)?;
     let result = code.map_err(Error::from).and_then(|code| finish(&Consented { flow: &flow, code }));

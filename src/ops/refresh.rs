@@ -152,7 +152,7 @@ impl<'a> Turn<'a> {
         let now = self.ctx.clock.now();
         let token = self.token(&answer, now);
         match rotated(&answer, &self.refresh_token) {
-            Some(new) => self.save(reservation, new, &answer, now)?,
+            Some(new) => self.save(reservation, new, answer.refresh_token_expires_in, now)?,
             None => reservation.discard(),
         }
         cache::keep(self.ctx, self.vault, &self.profile, &self.grant, &self.client.facts.issuer, &token);
@@ -189,11 +189,11 @@ impl<'a> Turn<'a> {
         &self,
         reservation: Box<dyn Reservation>,
         new: &SecretString,
-        answer: &TokenAnswer,
+        life: Option<SignedDuration>,
         now: Timestamp,
     ) -> Result<(), Error> {
         let mut facts = self.profile.facts.clone();
-        let end = answer.refresh_token_expires_in.and_then(|life| now.checked_add(life).ok());
+        let end = life.and_then(|life| now.checked_add(life).ok());
         facts.grant = Some(Grant {
             refreshed_at: Some(now),
             expires_at: end.or(self.grant.expires_at),
@@ -217,8 +217,7 @@ impl<'a> Turn<'a> {
             // A token that came in an odd answer may be the only one that still works.
             oauth::Error::Nonsense { rotated: Some(new), what } => {
                 let now = self.ctx.clock.now();
-                let answer = TokenAnswer::without_access(new.clone());
-                self.save(reservation, &new, &answer, now)?;
+                self.save(reservation, &new, None, now)?;
                 Err(oauth::Error::Nonsense { what, rotated: None }.into())
             }
             oauth::Error::Unreachable { .. } | oauth::Error::Policy { .. } => {
@@ -252,7 +251,8 @@ impl<'a> Turn<'a> {
     }
 
     fn facts(&self) -> Facts<'_> {
-        diagnosis_facts(self.ctx, &self.profile.facts, &self.grant)
+        let last_used = cache::find(self.ctx, self.vault, &self.profile).map(|found| found.obtained_at());
+        diagnosis_facts(self.ctx, &self.profile.facts, &self.grant, last_used)
     }
 
     /// The bytes of the grant are kept: the provider may be wrong, or change its mind.
@@ -266,13 +266,19 @@ impl<'a> Turn<'a> {
 }
 
 /// The facts that help to guess why a grant was refused.
-pub(super) fn diagnosis_facts<'a>(ctx: Context<'_>, profile: &'a Profile, grant: &'a Grant) -> Facts<'a> {
+pub(super) fn diagnosis_facts<'a>(
+    ctx: Context<'_>,
+    profile: &'a Profile,
+    grant: &'a Grant,
+    last_used: Option<Timestamp>,
+) -> Facts<'a> {
     Facts {
         provider: &profile.provider,
-        obtained_at: grant.obtained_at,
-        last_used_at: grant.refreshed_at,
+        obtained_at: Some(grant.obtained_at),
+        last_used: last_used.max(grant.refreshed_at),
+        rotated_at: grant.refreshed_at,
         expires_at: grant.expires_at,
-        scopes: &profile.scopes.granted,
+        granted: &profile.scopes.granted,
         now: ctx.clock.now(),
     }
 }
@@ -287,7 +293,7 @@ fn usable_grant(ctx: Context<'_>, profile: &Profile) -> Result<Grant, Error> {
             age: ctx.clock.now().duration_since(grant.obtained_at),
             causes: diagnosis::diagnose(
                 &ServerError::new("invalid_grant", 400),
-                &diagnosis_facts(ctx, profile, grant),
+                &diagnosis_facts(ctx, profile, grant, None),
             ),
             known_since: grant.refreshed_at,
             server: None,

@@ -58,24 +58,28 @@ pub fn status(ctx: Context<'_>, name: Option<&ProfileName>) -> Result<Status, Er
 
 fn profile_status(ctx: Context<'_>, vault: &VaultId, listed: Listed) -> ProfileStatus {
     let facts = listed.profile.as_ref().ok();
+    let token = facts.and_then(|facts| cached(ctx, vault, &facts.id));
+    let last_used = token.as_ref().map(|token| token.obtained_at);
     ProfileStatus {
-        token_expires_at: facts.and_then(|facts| token_expires_at(ctx, vault, &facts.id)),
-        warnings: facts.map(|facts| warnings(ctx, facts)).unwrap_or_default(),
+        warnings: facts.map(|facts| warnings(ctx, facts, last_used)).unwrap_or_default(),
+        token_expires_at: token.and_then(|token| token.expires_at),
         listed,
     }
 }
 
-fn warnings(ctx: Context<'_>, facts: &Facts) -> Vec<Warning> {
+fn warnings(ctx: Context<'_>, facts: &Facts, last_used: Option<Timestamp>) -> Vec<Warning> {
     let Some(grant) = &facts.profile.grant else { return Vec::new() };
-    diagnosis::warnings(&super::refresh::diagnosis_facts(ctx, &facts.profile, grant))
+    diagnosis::warnings(&super::refresh::diagnosis_facts(ctx, &facts.profile, grant, last_used))
 }
 
-/// What the cached token says of its end, without opening it.
-fn token_expires_at(ctx: Context<'_>, vault: &VaultId, id: &DocumentId) -> Option<Timestamp> {
-    #[derive(serde::Deserialize)]
-    struct End {
-        expires_at: Option<Timestamp>,
-    }
+/// What a cached token says of itself, without opening it.
+#[derive(serde::Deserialize)]
+struct CachedFacts {
+    obtained_at: Timestamp,
+    expires_at: Option<Timestamp>,
+}
+
+fn cached(ctx: Context<'_>, vault: &VaultId, id: &DocumentId) -> Option<CachedFacts> {
     let stored = ctx.store.read(&Name::Token(vault.clone(), id.clone())).ok()??;
-    Document::parse(&stored.bytes).ok()?.facts::<End>().ok()?.expires_at
+    Document::parse(&stored.bytes).ok()?.facts().ok()
 }
