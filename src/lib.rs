@@ -1,10 +1,12 @@
 //! `vault` keeps OAuth accounts in an encrypted vault and hands out fresh access tokens.
 #![forbid(unsafe_op_in_unsafe_fn)]
 
+pub mod cli;
 pub mod domain;
 pub mod oauth;
 pub mod ops;
 pub mod seal;
+pub mod serve;
 pub mod store;
 pub mod system;
 pub mod unlock;

@@ -1,0 +1,163 @@
+//! The command line as a whole: global options, and the arguments that many commands share.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::builder::Styles;
+use clap::{Args, ColorChoice, Command, FromArgMatches, ValueEnum};
+use jiff::SignedDuration;
+
+use super::age_words::parse_duration;
+use super::commands;
+use super::error::Failure;
+use super::exit::Code;
+use super::session::Session;
+use crate::domain::{Field, ProfileName, VariableName};
+use crate::ops::{Context, registry};
+
+const ABOUT: &str = "Keeps OAuth accounts in an encrypted vault and hands out fresh access tokens";
+
+const AFTER_HELP: &str = "\
+Start here:
+  vault add-profile work --client-file client_secret.json --scope gmail.readonly
+  vault token work                    a token that works now
+  eval \"$(vault env work)\"            variables for this shell
+  vault exec work -- ./sync.py        variables for one program
+
+`vault COMMAND --help` explains each command.
+Exit codes: 0 done, 2 usage, 3 not found, 4 locked, 5 login needed, 6 integrity, 7 refused,
+8 try later, 9 nonsense, 10 storage, 11 rescue, 12 cancelled, 13 part-way, 14 newer version.";
+
+/// What every command takes.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Globals {
+    /// Use the vault in this directory [env: VAULT_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub vault_dir: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Never prompt, pick or open a browser; fail with the right exit code instead
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// Say more on standard error; repeat for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing but errors on standard error
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The whole command line. Each command's own arguments are built only when it is the one.
+pub fn command() -> Command {
+    let top = Command::new("vault")
+        .about(ABOUT)
+        .version(env!("CARGO_PKG_VERSION"))
+        .after_help(AFTER_HELP)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .infer_subcommands(false)
+        .styles(Styles::plain())
+        .color(ColorChoice::Never);
+    Globals::augment_args(top).subcommands(commands::all())
+}
+
+/// Prints clap's own answer: help on standard output, a mistake on standard error.
+pub fn explain(refused: &clap::Error) -> ExitCode {
+    // A closed pipe is nobody's mistake.
+    let _ = refused.print();
+    if refused.use_stderr() { Code::Usage.into() } else { Code::Done.into() }
+}
+
+impl Globals {
+    /// The global options of a command line.
+    pub fn of(matches: &clap::ArgMatches) -> Result<Self, Failure> {
+        Self::from_arg_matches(matches).map_err(|error| Failure::usage(error.to_string()))
+    }
+}
+
+/// The profile that a command is about.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ProfileArg {
+    /// The profile [default: VAULT_PROFILE, else the default profile]
+    #[arg(value_name = "NAME", add = super::complete::profiles())]
+    name: Option<ProfileName>,
+    /// The same as NAME
+    #[arg(short = 'p', long = "profile", value_name = "NAME", conflicts_with = "name", add = super::complete::profiles())]
+    option: Option<ProfileName>,
+}
+
+impl ProfileArg {
+    /// The name that was typed, if one was.
+    pub fn typed(&self) -> Option<&ProfileName> {
+        self.name.as_ref().or(self.option.as_ref())
+    }
+
+    /// The profile that is meant: the typed one, VAULT_PROFILE, the default, or a picked one.
+    pub fn resolve(&self, session: &Session, ctx: Context<'_>) -> Result<ProfileName, Failure> {
+        if let Some(name) = self.typed() {
+            return Ok(name.clone());
+        }
+        if let Some(name) = session.profile_from_environment()? {
+            return Ok(name);
+        }
+        match registry::default_profile(ctx) {
+            Err(crate::ops::Error::NoDefault { known }) if session.may_ask() && !known.is_empty() => {
+                session.pick_profile(&known)
+            }
+            found => Ok(found?),
+        }
+    }
+}
+
+/// `VAR=field`, split at the first `=`.
+#[derive(Clone, Debug)]
+pub struct Assignment(pub VariableName, pub Field);
+
+impl std::str::FromStr for Assignment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (variable, field) = text.split_once('=').ok_or("write it as VAR=field")?;
+        let variable = variable.parse::<VariableName>().map_err(|error| error.to_string())?;
+        let field = field.parse::<Field>().map_err(|error| error.to_string())?;
+        Ok(Self(variable, field))
+    }
+}
+
+/// Variables besides the default ones.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SetArgs {
+    /// Also set VAR to a field: access_token, api_key, client_id, client_secret, refresh_token,
+    /// account or expires_at
+    #[arg(long = "set", value_name = "VAR=FIELD")]
+    set: Vec<Assignment>,
+}
+
+impl SetArgs {
+    /// The assignments.
+    pub fn assignments(&self) -> Vec<(VariableName, Field)> {
+        self.set.iter().map(|Assignment(variable, field)| (variable.clone(), *field)).collect()
+    }
+}
+
+/// Reads a duration such as `10m`.
+pub fn duration(text: &str) -> Result<SignedDuration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,306 @@
+//! `vault client`: lists, shows, adds, renames and removes OAuth clients.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::init::open_or_make;
+use crate::cli::error::Failure;
+use crate::cli::session::Session;
+use crate::cli::table::{Cell, Tone, details, table};
+use crate::cli::{json, secret_input};
+use crate::domain::{Client, ClientAuth, ClientName, Endpoints};
+use crate::oauth::client_file::{self, Kind};
+use crate::oauth::provider;
+use crate::ops::clients::{self, Issuer, Listed, NewClient};
+
+/// List, show, add, rename and remove OAuth clients
+///
+/// A client is how you present yourself to a provider: a client id, mostly with a secret. It is
+/// stored once and serves many profiles.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List the clients and the profiles that use them
+    List,
+    /// Show one client
+    Show {
+        /// The client
+        #[arg(add = crate::cli::complete::clients())]
+        name: ClientName,
+    },
+    /// Store a client
+    Add(AddArgs),
+    /// Give a client another name; its profiles follow
+    Rename {
+        /// The present name
+        #[arg(add = crate::cli::complete::clients())]
+        from: ClientName,
+        /// The new name
+        to: ClientName,
+    },
+    /// Remove a client that no profile uses
+    Remove {
+        /// The client
+        #[arg(add = crate::cli::complete::clients())]
+        name: ClientName,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct AddArgs {
+    /// What to call it [default: its provider]
+    #[arg(long, value_name = "NAME")]
+    name: Option<ClientName>,
+    #[command(flatten)]
+    issuer: IssuerArgs,
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
+/// Who issues the tokens.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Provider")]
+pub struct IssuerArgs {
+    /// A provider that vault knows by name [default: google]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["issuer", "token_url"])]
+    provider: Option<String>,
+    /// The issuer URL of any OpenID Connect or OAuth provider with discovery
+    #[arg(long, value_name = "URL", conflicts_with = "token_url")]
+    issuer: Option<String>,
+    /// Where users consent, for a provider without discovery
+    #[arg(long, value_name = "URL", requires = "token_url")]
+    auth_url: Option<Url>,
+    /// Where tokens are issued
+    #[arg(long, value_name = "URL", requires = "auth_url")]
+    token_url: Option<Url>,
+    /// Where tokens are revoked
+    #[arg(long, value_name = "URL", requires = "token_url")]
+    revoke_url: Option<Url>,
+    /// Accept `http:` for loopback addresses; recorded in the client
+    #[arg(long)]
+    insecure_loopback: bool,
+}
+
+/// A new client.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "New client")]
+pub struct ClientArgs {
+    /// The JSON file that the provider's console lets you download
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["client_id", "client_secret_file"])]
+    client_file: Option<PathBuf>,
+    /// The client id
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+    /// The file that holds the client secret; `-` reads standard input [default: a prompt]
+    #[arg(long, value_name = "FILE", requires = "client_id")]
+    client_secret_file: Option<PathBuf>,
+    /// How the client proves itself: basic, post, or none for a public client
+    #[arg(long, value_name = "HOW")]
+    client_auth: Option<ClientAuth>,
+    /// The exact redirect URI that is registered, for a client of type web
+    #[arg(long, value_name = "URL")]
+    redirect_uri: Option<Url>,
+}
+
+impl IssuerArgs {
+    fn read(&self) -> Result<Issuer, Failure> {
+        if let Some(issuer) = &self.issuer {
+            return Ok(provider::of_issuer(issuer)
+                .and_then(known)
+                .unwrap_or_else(|| Issuer::Discovered(issuer.clone())));
+        }
+        if let (Some(authorization), Some(token)) = (&self.auth_url, &self.token_url) {
+            return Ok(Issuer::Endpoints(Endpoints {
+                authorization: authorization.clone(),
+                token: token.clone(),
+                revocation: self.revoke_url.clone(),
+                userinfo: None,
+            }));
+        }
+        let name = self.provider.as_deref().unwrap_or("google");
+        provider::find(name).and_then(known).ok_or_else(|| {
+            let names: Vec<_> = provider::ALL.iter().map(|provider| provider.id).collect();
+            Failure::usage(format!("no provider named `{name}`"))
+                .hint(format!("vault knows {}; give any other by `--issuer URL`", names.join(", ")))
+        })
+    }
+}
+
+fn known(provider: &'static provider::Provider) -> Option<Issuer> {
+    provider.fixed.as_ref().map(|fixed| Issuer::Known(provider, fixed))
+}
+
+impl ClientArgs {
+    /// Whether a client is described at all.
+    pub fn describes_a_client(&self) -> bool {
+        self.client_file.is_some() || self.client_id.is_some()
+    }
+
+    /// The client that is described, with its secret.
+    pub fn read(
+        &self,
+        session: &Session,
+        issuer: &IssuerArgs,
+        name: Option<ClientName>,
+    ) -> Result<NewClient, Failure> {
+        let new = match (&self.client_file, &self.client_id) {
+            (Some(path), _) => self.from_file(path, issuer, name)?,
+            (None, Some(id)) => self.from_id(session, id, issuer, name)?,
+            (None, None) => {
+                return Err(Failure::usage("the client is missing")
+                    .hint("add `--client-file JSON` with the file that your provider's console lets you download")
+                    .hint("or `--client-id ID`; vault then asks for the secret"));
+            }
+        };
+        Ok(NewClient { insecure_loopback: issuer.insecure_loopback, ..new })
+    }
+
+    fn from_file(
+        &self,
+        path: &PathBuf,
+        issuer: &IssuerArgs,
+        name: Option<ClientName>,
+    ) -> Result<NewClient, Failure> {
+        let bytes = secret_input::read_bytes("the client file", path, client_file::MAX_SIZE as u64)?;
+        let issuer = issuer.read()?;
+        let preset = match &issuer {
+            Issuer::Known(provider, _) => provider,
+            _ => &provider::GENERIC,
+        };
+        let file = client_file::parse(&bytes, preset)?;
+        let redirect_uri = match (&self.redirect_uri, file.kind) {
+            (Some(uri), _) => Some(uri.clone()),
+            (None, Kind::Web) => Some(registered_loopback(&file.redirect_uris)?),
+            (None, Kind::Installed) => None,
+        };
+        Ok(NewClient { auth: self.client_auth, redirect_uri, ..NewClient::from_file(file, issuer, name) })
+    }
+
+    fn from_id(
+        &self,
+        session: &Session,
+        id: &str,
+        issuer: &IssuerArgs,
+        name: Option<ClientName>,
+    ) -> Result<NewClient, Failure> {
+        let secret = match self.client_auth {
+            Some(ClientAuth::None) => None,
+            _ => Some(secret_input::read_or_ask(session, "the client secret", self.client_secret_file.as_ref())?),
+        };
+        Ok(NewClient {
+            name,
+            issuer: issuer.read()?,
+            client_id: id.to_owned(),
+            secret,
+            auth: self.client_auth,
+            redirect_uri: self.redirect_uri.clone(),
+            insecure_loopback: false,
+        })
+    }
+}
+
+/// A client of type web has to come back to a URI that is registered for it.
+fn registered_loopback(uris: &[String]) -> Result<Url, Failure> {
+    let is_loopback = |url: &Url| {
+        url.scheme() == "http" && matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+    };
+    let found = uris.iter().filter_map(|uri| uri.parse().ok()).find(is_loopback);
+    found.ok_or_else(|| {
+        Failure::usage("this client of type web has no redirect URI on this machine")
+            .hint("register one, such as http://127.0.0.1:8085/, at the provider and name it with `--redirect-uri`")
+            .hint("or make a client of type Desktop app instead")
+    })
+}
+
+/// Runs it.
+pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    match args.command {
+        Action::List => session.with(|ctx| list(session, &clients::list(ctx)?)),
+        Action::Show { name } => session.with(|ctx| show(session, &clients::show(ctx, &name)?)),
+        Action::Add(args) => session.with(|ctx| {
+            let new = args.client.read(session, &args.issuer, args.name.clone())?;
+            let vault = open_or_make(session, ctx)?;
+            added(session, &clients::add(ctx, &vault, new)?)
+        }),
+        Action::Rename { from, to } => session.unlocked(|ctx, vault| {
+            clients::rename(ctx, vault, &from, &to)?;
+            session.output.say(&format!("Client `{from}` is now `{to}`"));
+            Ok(())
+        }),
+        Action::Remove { name } => session.unlocked(|ctx, vault| {
+            clients::remove(ctx, vault, &name)?;
+            session.output.say(&format!("Removed client `{name}`"));
+            Ok(())
+        }),
+    }
+}
+
+fn added(session: &Session, client: &Client) -> Result<(), Failure> {
+    if session.output.json {
+        return session.output.json("clients", json!([json::client(client)]));
+    }
+    session.output.say(&format!(
+        "Client `{0}` is stored. Use it with: vault add-profile NAME --client {0}",
+        client.name
+    ));
+    Ok(())
+}
+
+fn list(session: &Session, clients: &[Listed]) -> Result<(), Failure> {
+    if session.output.json {
+        let clients: Vec<Value> = clients.iter().map(json::listed_client).collect();
+        return session.output.json("clients", json!(clients));
+    }
+    if clients.is_empty() {
+        session.output.say("There are no clients yet. Make one with: vault client add");
+        return Ok(());
+    }
+    let rows = clients.iter().map(row).collect();
+    let header = ["NAME", "PROVIDER", "CLIENT ID", "PROFILES"];
+    session.output.answer(&table(&header, rows, session.output.look()))
+}
+
+fn row(listed: &Listed) -> Vec<Cell> {
+    let profiles = if listed.profiles.is_empty() { Cell::none() } else { listed.profiles.join(", ").into() };
+    match &listed.client {
+        Ok((_, client, _)) => {
+            vec![listed.name.as_str().into(), (&client.provider).into(), (&client.client_id).into(), profiles]
+        }
+        Err(error) => vec![listed.name.as_str().into(), Cell::new(error.to_string(), Tone::Bad), Cell::none(), profiles],
+    }
+}
+
+fn show(session: &Session, listed: &Listed) -> Result<(), Failure> {
+    if session.output.json {
+        return session.output.json("clients", json!([json::listed_client(listed)]));
+    }
+    let (_, client, has_secret) = match &listed.client {
+        Ok(found) => found,
+        Err(error) => return Err(Failure::new(crate::cli::exit::Code::Integrity, error.to_string())),
+    };
+    let mut facts = vec![
+        ("Name", listed.name.as_str().into()),
+        ("Provider", (&client.provider).into()),
+        ("Issuer", (&client.issuer).into()),
+        ("Client ID", (&client.client_id).into()),
+        ("Secret", if *has_secret { "sealed".into() } else { Cell::none() }),
+        ("Authentication", client.client_auth.as_str().into()),
+        ("Consent at", client.endpoints.authorization.as_str().into()),
+        ("Tokens from", client.endpoints.token.as_str().into()),
+        ("Revoked at", Cell::optional(client.endpoints.revocation.as_ref().map(Url::as_str))),
+        ("Redirect URI", Cell::optional(client.redirect_uri.as_ref().map(Url::as_str))),
+        ("Profiles", Cell::optional((!listed.profiles.is_empty()).then(|| listed.profiles.join(", ")))),
+    ];
+    if client.insecure_loopback {
+        facts.push(("Insecure", Cell::new("http: on loopback addresses is accepted", Tone::Warning)));
+    }
+    session.output.answer(&details(facts, session.output.look()))
+}

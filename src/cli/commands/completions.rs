@@ -1,0 +1,33 @@
+//! `vault completions`: the completion script of a shell.
+
+use clap_complete::env::Shells;
+
+use crate::cli::error::Failure;
+use crate::cli::session::Session;
+
+/// Print the completion script of a shell
+///
+/// It completes commands, options and the names of profiles and clients.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  bash        vault completions bash > ~/.local/share/bash-completion/completions/vault
+  zsh         vault completions zsh > ~/.zfunc/_vault
+  fish        vault completions fish > ~/.config/fish/completions/vault.fish
+  powershell  vault completions powershell >> $PROFILE")]
+pub struct Args {
+    /// The shell
+    #[arg(value_parser = ["bash", "elvish", "fish", "powershell", "zsh"])]
+    shell: String,
+}
+
+/// Runs it.
+pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    let shells = Shells::builtins();
+    let shell = shells.completer(&args.shell).expect("the parser takes only shells that there are");
+    let mut script = Vec::new();
+    shell
+        .write_registration("VAULT_COMPLETE", "vault", "vault", "vault", &mut script)
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    session.output.answer(&String::from_utf8_lossy(&script))
+}

@@ -1,0 +1,70 @@
+//! The options of every login.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use jiff::SignedDuration;
+
+use crate::cli::args::duration;
+use crate::cli::courier::TerminalCourier;
+use crate::cli::error::Failure;
+use crate::cli::exit::Code;
+use crate::cli::session::Session;
+use crate::ops::login::Request;
+
+/// How the user consents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Flow {
+    /// Open a browser on this machine
+    Browser,
+    /// Open the address anywhere, and paste the one where it ends
+    Paste,
+    /// Do not log in now
+    None,
+}
+
+/// The options of a login.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Login")]
+pub struct ConsentArgs {
+    /// How to consent [default: browser if there is one, else paste]
+    #[arg(long, value_name = "HOW")]
+    flow: Option<Flow>,
+    /// Print the address instead of opening a browser, and wait for it
+    #[arg(long)]
+    no_browser: bool,
+    /// Ask for this scope too; short names such as gmail.readonly are fine
+    #[arg(long = "scope", value_name = "SCOPE")]
+    pub scopes: Vec<String>,
+    /// How long to wait for the browser
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    timeout: SignedDuration,
+}
+
+impl ConsentArgs {
+    /// Whether there is to be a login at all.
+    pub fn is_wanted(&self) -> bool {
+        self.flow != Some(Flow::None)
+    }
+
+    /// The way to the user.
+    pub fn courier(&self, session: &Session) -> Result<TerminalCourier, Failure> {
+        if session.no_input() {
+            return Err(Failure::new(Code::LoginNeeded, "a login needs a person, and `--no-input` forbids to ask one")
+                .hint("run it without `--no-input`, or add `--flow none` to log in later"));
+        }
+        let environment = &session.environment;
+        let has_browser = environment.browser.is_some() || environment.has_display;
+        Ok(TerminalCourier {
+            output: session.output,
+            opens_browser: !self.no_browser && self.flow.map_or(has_browser, |flow| flow == Flow::Browser),
+            browser: environment.browser.clone(),
+        })
+    }
+
+    /// The login that is asked for.
+    pub fn request<'a>(&'a self, courier: &'a TerminalCourier, replace_account: bool) -> Request<'a> {
+        let patience = Duration::try_from(self.timeout).unwrap_or_default();
+        Request { courier, scopes: &self.scopes, patience, replace_account }
+    }
+}

@@ -1,0 +1,45 @@
+//! `vault env`: variables for the current shell or another tool.
+
+use crate::cli::args::{ProfileArg, SetArgs};
+use crate::cli::error::Failure;
+use crate::cli::format::{self, Format};
+use crate::cli::output;
+use crate::cli::session::Session;
+use crate::ops::{self, variables};
+
+/// Print variables for the current shell or another tool
+///
+/// `vault exec` is safer where it is possible: only the one program gets the variables.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  eval \"$(vault env work)\"                              dash, bash, zsh, ksh
+  vault env work --format fish | source
+  vault env work --format powershell | Invoke-Expression
+  vault env work --format nushell | from json | load-env
+  vault env work --format docker > run.env && docker run --env-file run.env IMAGE
+  vault env work --set TOKEN=access_token --set KEY=api_key")]
+pub struct Args {
+    #[command(flatten)]
+    profile: ProfileArg,
+    /// For whom the variables are written
+    #[arg(long, value_name = "FORMAT", default_value = "sh")]
+    format: Format,
+    #[command(flatten)]
+    set: SetArgs,
+}
+
+/// Runs it.
+pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    session.with(|ctx| {
+        let name = args.profile.resolve(session, ctx)?;
+        let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
+        let variables = variables::variables(ctx, &vault, &name, &args.set.assignments())?;
+        let format = if session.output.json { Format::Json } else { args.format };
+        let rendered = format::render(format, &variables)?;
+        if let Some(masks) = &rendered.masks {
+            output::command_channel(masks);
+        }
+        session.output.secret(&rendered.stdout)
+    })
+}

@@ -1,0 +1,106 @@
+//! `vault init`: makes a vault and chooses what unlocks it.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use secrecy::SecretString;
+
+use crate::cli::error::Failure;
+use crate::cli::exit::Code;
+use crate::cli::session::Session;
+use crate::ops::init::{FirstSlot, init};
+use crate::ops::{Context, Unlocked, Vault};
+use crate::unlock::{keychain, passphrase_from};
+
+/// Make a vault and choose what unlocks it
+///
+/// Without options: the keychain of this machine, if it keeps what it is given; else a passphrase.
+/// `vault add-profile` does the same by itself when there is no vault.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vault init
+  vault init --unlock passphrase
+  age-keygen -o ~/.config/age/key.txt && vault init --unlock identity --identity ~/.config/age/key.txt")]
+pub struct Args {
+    /// What unlocks the vault
+    #[arg(long, value_name = "HOW")]
+    unlock: Option<Unlock>,
+    /// The age identity file that unlocks it
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Unlock {
+    /// The keychain of this machine's operating system
+    Keychain,
+    /// A passphrase
+    Passphrase,
+    /// An age identity file
+    Identity,
+}
+
+/// Runs it.
+pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    session.with(|ctx| {
+        if Vault::find(ctx)?.is_some() {
+            return Err(crate::ops::Error::VaultExists { location: ctx.store.location() }.into());
+        }
+        let slot = match (args.unlock, args.identity) {
+            (Some(Unlock::Identity) | None, Some(path)) => FirstSlot::Identity(absolute(path)?),
+            (Some(Unlock::Identity), None) => {
+                return Err(Failure::usage("the identity file is missing").hint("add `--identity FILE`"));
+            }
+            (Some(_), Some(_)) => return Err(Failure::usage("`--identity` goes with `--unlock identity` only")),
+            (Some(Unlock::Keychain), None) => FirstSlot::Keychain,
+            (Some(Unlock::Passphrase), None) => FirstSlot::Passphrase(new_passphrase(session)?),
+            (None, None) => best(session)?,
+        };
+        let vault = init(ctx, &slot)?;
+        if session.output.json {
+            session.output.json("vault", serde_json::json!({ "id": vault.id, "location": ctx.store.location() }))?;
+        }
+        Ok(())
+    })
+}
+
+/// The vault, unlocked. If there is none, one is made with the best way that works here.
+pub fn open_or_make(session: &Session, ctx: Context<'_>) -> Result<Unlocked, Failure> {
+    match Vault::find(ctx)? {
+        Some(vault) => Ok(vault.unlock(ctx)?),
+        None => Ok(init(ctx, &best(session)?)?),
+    }
+}
+
+/// A keychain that keeps what it is given, else a passphrase.
+fn best(session: &Session) -> Result<FirstSlot, Failure> {
+    if session.environment.identity_file.is_none() && session.passphrase()?.is_none() {
+        match keychain::probe(session.keychain()) {
+            Ok(()) => return Ok(FirstSlot::Keychain),
+            Err(error) => log::info!("the keychain is not used: {error}"),
+        }
+    }
+    if let Some(identity) = &session.environment.identity_file {
+        return Ok(FirstSlot::Identity(absolute(identity.clone())?));
+    }
+    new_passphrase(session).map(FirstSlot::Passphrase)
+}
+
+/// A new passphrase: from where the environment says, else typed twice.
+pub fn new_passphrase(session: &Session) -> Result<SecretString, Failure> {
+    if let Some(source) = session.passphrase()? {
+        return passphrase_from(&source).map_err(|error| Failure::new(Code::Locked, error.to_string()));
+    }
+    if session.may_ask() {
+        return session.terminal().new_passphrase("New passphrase of the vault: ");
+    }
+    Err(Failure::new(Code::Locked, "there is no keychain that works here, and nobody to ask for a passphrase")
+        .hint("run `vault init` on a terminal")
+        .hint("or set VAULT_PASSPHRASE_FILE, or run `vault init --unlock identity --identity FILE`"))
+}
+
+/// The path as it is remembered, whatever the next command's directory is.
+pub fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
+    std::path::absolute(&path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}

@@ -1,0 +1,102 @@
+//! One file for each command: its arguments, and the call that does it.
+
+mod add_profile;
+mod agent_process;
+mod client;
+mod completions;
+mod consent;
+mod edit;
+mod env;
+mod exec;
+mod import_rescue;
+mod init;
+mod key;
+mod list;
+mod lock;
+mod login;
+mod man;
+mod remove;
+mod rename;
+mod reveal;
+mod show;
+mod status;
+mod token;
+mod unlock;
+mod unlocked;
+mod use_profile;
+mod verify;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+use super::args::Globals;
+use super::environment::Environment;
+use super::error::Failure;
+use super::session::Session;
+
+/// A command: how it is called, and what it does.
+struct Entry {
+    name: &'static str,
+    about: &'static str,
+    arguments: fn(Command) -> Command,
+    run: fn(&Session, &ArgMatches) -> Result<(), Failure>,
+}
+
+/// The entry of a module with `Args` and `run`.
+macro_rules! entry {
+    ($name:literal, $module:ident, $about:literal) => {
+        Entry {
+            name: $name,
+            about: $about,
+            arguments: $module::Args::augment_args,
+            run: |session, matches| $module::run(session, parse(matches)?),
+        }
+    };
+}
+
+const COMMANDS: &[Entry] = &[
+    entry!("init", init, "Make a vault and choose what unlocks it"),
+    entry!("add-profile", add_profile, "Link an account and a client under a name, and log in"),
+    entry!("login", login, "Log a profile in again, or for more scopes"),
+    entry!("token", token, "Print an access token that works now"),
+    entry!("env", env, "Print variables for the current shell or another tool"),
+    entry!("exec", exec, "Run a program with these variables"),
+    entry!("list", list, "List the profiles"),
+    entry!("show", show, "Show one profile"),
+    entry!("status", status, "Show how the vault and its logins are, and what needs attention"),
+    entry!("use", use_profile, "Choose the default profile"),
+    entry!("edit", edit, "Change what a profile links"),
+    entry!("rename", rename, "Give a profile another name"),
+    entry!("remove", remove, "Remove a profile and its secrets from the vault"),
+    entry!("client", client, "List, show, add, rename and remove OAuth clients"),
+    entry!("reveal", reveal, "Print one secret or field of a profile"),
+    entry!("key", key, "List, add, remove and accept the ways to the vault key"),
+    entry!("unlock", unlock, "Hold the vault key for a while, so that nothing is asked for"),
+    entry!("lock", lock, "Forget the vault key that is held"),
+    entry!("unlocked", unlocked, "Tell whether the vault key is held"),
+    entry!("verify", verify, "Prove that every document and secret opens"),
+    entry!("import-rescue", import_rescue, "Take in tokens that could only be printed"),
+    entry!("completions", completions, "Print the completion script of a shell"),
+    entry!("man", man, "Write the manual pages"),
+];
+
+/// What `vault unlock` starts; of no use by hand.
+const HIDDEN: &[Entry] = &[entry!("agent-process", agent_process, "Hold vault keys for a while")];
+
+/// Every command, for the parser. Arguments are built only for the one that is called.
+pub fn all() -> Vec<Command> {
+    let command = |entry: &'static Entry| Command::new(entry.name).about(entry.about).defer(entry.arguments);
+    COMMANDS.iter().map(command).chain(HIDDEN.iter().map(|entry| command(entry).hide(true))).collect()
+}
+
+/// Does what the command line says.
+pub fn run(environment: Environment, matches: &ArgMatches) -> Result<(), Failure> {
+    let (name, arguments) = matches.subcommand().expect("the parser requires a command");
+    let entry = COMMANDS.iter().chain(HIDDEN).find(|entry| entry.name == name);
+    let entry = entry.expect("the parser knows only these commands");
+    let session = Session::new(Globals::of(arguments)?, environment)?;
+    (entry.run)(&session, arguments)
+}
+
+fn parse<T: FromArgMatches>(matches: &ArgMatches) -> Result<T, Failure> {
+    T::from_arg_matches(matches).map_err(|error| Failure::usage(error.to_string()))
+}

@@ -1,0 +1,76 @@
+//! `vault show`: one profile. Opens nothing.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::cli::age_words::{age, expiry};
+use crate::cli::args::ProfileArg;
+use crate::cli::error::Failure;
+use crate::cli::json;
+use crate::cli::session::Session;
+use crate::cli::table::{Cell, Tone, details};
+use crate::domain::{Grant, GrantState};
+use crate::ops::registry::{self, Facts};
+
+/// Show one profile
+///
+/// Needs no key and opens nothing; what it shows has not been verified.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    profile: ProfileArg,
+}
+
+/// Runs it.
+pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    session.with(|ctx| {
+        let name = args.profile.resolve(session, ctx)?;
+        let facts = registry::show(ctx, &name)?;
+        if session.output.json {
+            return session.output.json("profiles", json!([json::facts_of(&facts)]));
+        }
+        session.output.answer(&details(lines(&facts, ctx.clock.now()), session.output.look()))
+    })
+}
+
+fn lines(facts: &Facts, now: Timestamp) -> Vec<(&'static str, Cell)> {
+    let profile = &facts.profile;
+    let mut lines = vec![
+        ("Profile", profile.name.as_str().into()),
+        ("Default", if facts.is_default { "yes".into() } else { "no".into() }),
+        ("Account", Cell::optional(profile.account.label())),
+        ("Provider", (&profile.provider).into()),
+        ("Client", Cell::optional(facts.client.as_ref())),
+        ("API key", if facts.has_api_key { "sealed".into() } else { Cell::none() }),
+    ];
+    lines.extend(grant_lines(profile.grant.as_ref(), now));
+    lines.push(("Asked", scope_list(&profile.scopes.asked)));
+    lines.push(("Granted", scope_list(&profile.scopes.granted)));
+    for (variable, field) in &profile.exports {
+        lines.push(("Exports", format!("{variable}={field}").into()));
+    }
+    lines
+}
+
+fn scope_list(scopes: &crate::domain::Scopes) -> Cell {
+    Cell::optional((!scopes.is_empty()).then(|| scopes.to_string()))
+}
+
+fn grant_lines(grant: Option<&Grant>, now: Timestamp) -> Vec<(&'static str, Cell)> {
+    let Some(grant) = grant else { return vec![("Login", Cell::new("never", Tone::Warning))] };
+    let state = match grant.state {
+        GrantState::Live => Cell::new(age(grant.obtained_at, now), Tone::Plain),
+        GrantState::Dead => Cell::new(format!("refused by the provider; {}", age(grant.obtained_at, now)), Tone::Bad),
+    };
+    let mut lines = vec![("Login", state)];
+    if let Some(at) = grant.refreshed_at {
+        lines.push(("Renewed", age(at, now).into()));
+    }
+    if let Some(end) = grant.expires_at {
+        lines.push(("Ends", expiry(Some(end), now).into()));
+    }
+    if !grant.refreshable {
+        lines.push(("Refresh", Cell::new("not possible: the provider gave no refresh token", Tone::Warning)));
+    }
+    lines
+}

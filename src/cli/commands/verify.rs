@@ -1,0 +1,37 @@
+//! `vault verify`: proves that every document and secret opens.
+
+use serde_json::json;
+
+use crate::cli::error::Failure;
+use crate::cli::session::Session;
+use crate::ops::verify;
+
+/// Prove that every document and secret opens
+///
+/// Changes nothing. Exit code 6 names each document that cannot be trusted.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Accept documents that are older than the last ones seen here, after you have restored a backup
+    #[arg(long)]
+    accept_rollback: bool,
+}
+
+/// Runs it.
+pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    session.unlocked(|ctx, vault| {
+        if args.accept_rollback {
+            let accepted = verify::accept_rollback(ctx, vault)?;
+            session.output.say(&format!("Accepted {accepted} older documents"));
+        }
+        let summary = verify::verify(ctx, vault)?;
+        if session.output.json {
+            let verified = json!({ "documents": summary.documents, "items": summary.items });
+            return session.output.json("verified", verified);
+        }
+        session.output.say(&format!(
+            "{} documents and {} sealed items can be trusted and opened",
+            summary.documents, summary.items
+        ));
+        Ok(())
+    })
+}

@@ -1,0 +1,69 @@
+//! The environment, read once.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What the environment says, as far as it matters to us.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// `VAULT_DIR`: the vault directory.
+    pub vault_dir: Option<PathBuf>,
+    /// `VAULT_PROFILE`: the profile that is meant where none is named.
+    pub profile: Option<OsString>,
+    /// `VAULT_KEY_ID`: the vault key that must be the right one.
+    pub key_id: Option<OsString>,
+    /// `VAULT_PASSPHRASE_FILE`.
+    pub passphrase_file: Option<PathBuf>,
+    /// `VAULT_PASSPHRASE_COMMAND`.
+    pub passphrase_command: Option<OsString>,
+    /// `VAULT_IDENTITY_FILE`.
+    pub identity_file: Option<PathBuf>,
+    /// `CREDENTIALS_DIRECTORY`, where systemd puts what a service may read.
+    pub credentials_directory: Option<PathBuf>,
+    /// `RUST_LOG`.
+    pub rust_log: Option<OsString>,
+    /// Whether `NO_COLOR` is set, or the terminal is dumb.
+    pub no_color: bool,
+    /// `BROWSER`: the command that opens an address.
+    pub browser: Option<OsString>,
+    /// Whether a window could appear on this machine's screen.
+    pub has_display: bool,
+}
+
+/// The variables that unlock the vault. No program that we start gets them.
+pub const UNLOCKING: [&str; 3] = ["VAULT_PASSPHRASE_FILE", "VAULT_PASSPHRASE_COMMAND", "VAULT_IDENTITY_FILE"];
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+fn variable(name: &str) -> Option<OsString> {
+    // An empty variable is one that was meant to be unset.
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+impl Environment {
+    /// Reads it.
+    pub fn read() -> Self {
+        let path = |name| variable(name).map(PathBuf::from);
+        Self {
+            vault_dir: path("VAULT_DIR"),
+            profile: variable("VAULT_PROFILE"),
+            key_id: variable("VAULT_KEY_ID"),
+            passphrase_file: path("VAULT_PASSPHRASE_FILE"),
+            passphrase_command: variable("VAULT_PASSPHRASE_COMMAND"),
+            identity_file: path("VAULT_IDENTITY_FILE"),
+            credentials_directory: path("CREDENTIALS_DIRECTORY"),
+            rust_log: variable("RUST_LOG"),
+            no_color: variable("NO_COLOR").is_some() || variable("TERM").is_some_and(|term| term == "dumb"),
+            browser: variable("BROWSER"),
+            has_display: has_display(),
+        }
+    }
+}
+
+/// Over SSH a browser would open on the wrong screen, if at all.
+fn has_display() -> bool {
+    let is_remote = variable("SSH_CONNECTION").is_some() || variable("SSH_TTY").is_some();
+    let has_screen = cfg!(any(target_os = "macos", windows))
+        || variable("DISPLAY").is_some()
+        || variable("WAYLAND_DISPLAY").is_some();
+    has_screen && !is_remote
+}

@@ -1,0 +1,83 @@
+//! The JSON that `--json` answers, in the documents' field names.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::domain::{Client, KeySlot, Profile, SlotKind};
+use crate::ops::clients;
+use crate::ops::registry::{Facts, Listed};
+use crate::ops::status::{ProfileStatus, Status};
+
+/// A profile in a list.
+pub fn listed(listed: &Listed) -> Value {
+    match &listed.profile {
+        Ok(facts) => facts_of(facts),
+        Err(error) => json!({ "name": listed.name, "error": error.to_string() }),
+    }
+}
+
+/// A profile with everything that needs no key.
+pub fn facts_of(facts: &Facts) -> Value {
+    let mut value = profile(&facts.profile);
+    value["id"] = json!(facts.id);
+    value["client"] = json!(facts.client);
+    value["has_api_key"] = json!(facts.has_api_key);
+    value["default"] = json!(facts.is_default);
+    value
+}
+
+/// The facts of a profile that was just made or changed. Its client is its document there.
+pub fn profile(profile: &Profile) -> Value {
+    serde_json::to_value(profile).unwrap_or(Value::Null)
+}
+
+/// A client in a list.
+pub fn listed_client(listed: &clients::Listed) -> Value {
+    match &listed.client {
+        Ok((id, facts, has_secret)) => {
+            let mut value = client(facts);
+            value["id"] = json!(id);
+            value["has_secret"] = json!(has_secret);
+            value["profiles"] = json!(listed.profiles);
+            value
+        }
+        Err(error) => json!({ "name": listed.name, "error": error.to_string() }),
+    }
+}
+
+/// The facts of a client.
+pub fn client(client: &Client) -> Value {
+    serde_json::to_value(client).unwrap_or(Value::Null)
+}
+
+/// A key slot, without what is sealed in it.
+pub fn slot(slot: &KeySlot) -> Value {
+    let mut value = json!({ "id": slot.id, "type": slot.kind.as_str(), "created_at": slot.created_at });
+    match &slot.kind {
+        SlotKind::Keychain { entry } => value["entry"] = json!(entry),
+        SlotKind::Recipient { recipient, .. } => value["recipient"] = json!(recipient),
+        SlotKind::Passphrase { .. } => {}
+    }
+    value
+}
+
+/// How the vault is.
+pub fn status(status: &Status, held_until: Option<Timestamp>) -> Value {
+    json!({
+        "location": status.location,
+        "vault": status.vault,
+        "kid": status.kid,
+        "accepted": status.pin.as_ref().is_some_and(|pin| pin.kids.contains(&status.kid)),
+        "accepted_at": status.pin.as_ref().map(|pin| pin.since),
+        "slots": status.slots,
+        "held_until": held_until,
+    })
+}
+
+/// How a profile is.
+pub fn profile_status(status: &ProfileStatus) -> Value {
+    let mut value = listed(&status.listed);
+    value["token_expires_at"] = json!(status.token_expires_at);
+    value["warnings"] = status.warnings.iter().map(|warning| json!(warning.to_string())).collect();
+    value
+}

@@ -1,0 +1,79 @@
+//! What a person is told while an operation goes on.
+
+use super::age_words;
+use super::output::Output;
+use crate::ops::{Notice, Notices};
+
+/// Tells notices on standard error.
+#[derive(Clone, Copy, Debug)]
+pub struct StderrNotices {
+    output: Output,
+}
+
+impl StderrNotices {
+    /// Notices that go where `output` says.
+    pub fn new(output: Output) -> Self {
+        Self { output }
+    }
+}
+
+impl Notices for StderrNotices {
+    fn notice(&self, notice: &Notice) {
+        match words(notice) {
+            Words::Talk(text) => self.output.say(&text),
+            Words::Warning(text) => self.output.warn(&text),
+        }
+    }
+}
+
+enum Words {
+    Talk(String),
+    Warning(String),
+}
+
+fn words(notice: &Notice) -> Words {
+    use Words::{Talk, Warning};
+    match notice {
+        Notice::VaultMade { location, unlocked_by } => {
+            Talk(format!("Made a vault in {location}, unlocked by {}", with_article(unlocked_by)))
+        }
+        Notice::FirstUse { kid } => Talk(format!("First use of this vault on this machine: accepting its key {kid}")),
+        Notice::Waiting => Talk("Waiting for another vault process…".to_owned()),
+        Notice::AskingAgain => Talk("The answer of the provider was lost; asking once more…".to_owned()),
+        Notice::CacheIgnored { profile } => {
+            Warning(format!("the cached token of `{profile}` was changed outside vault; it is ignored and replaced"))
+        }
+        Notice::NotCached { why } => Warning(format!("the token could not be cached: {why}")),
+        Notice::NotMarked { why } => {
+            Warning(format!("the state directory could not be written, so that older copies are not recognised: {why}"))
+        }
+        Notice::Recovered { profile } => Talk(format!("Completed an interrupted refresh of `{profile}`")),
+        Notice::SetAside { profile } => Warning(format!(
+            "an interrupted write of `{profile}` could not be read; it is kept beside the document with `.unread` in its name"
+        )),
+        Notice::ShortLived { left: Some(left) } => {
+            Warning(format!("the provider's token works for only {}", age_words::duration(*left)))
+        }
+        Notice::ShortLived { left: None } => {
+            Warning("the provider does not say how long this token works, so it is not cached".to_owned())
+        }
+        Notice::SavedInSecondPlace => Warning(
+            "the new token was saved in the state directory, because the vault directory failed; the next call \
+             puts it in its place"
+                .to_owned(),
+        ),
+        Notice::ScopesMissing { missing } => Warning(format!("the grant does not have these scopes: {missing}")),
+        Notice::NotRefreshable => {
+            Warning("the provider gave no refresh token: this login ends with its access token".to_owned())
+        }
+        Notice::WeakUnlock { what } => Warning(what.clone()),
+    }
+}
+
+fn with_article(kind: &str) -> String {
+    match kind {
+        "keychain" => "the keychain".to_owned(),
+        "recipient" => "your age identity".to_owned(),
+        kind => format!("a {kind}"),
+    }
+}

@@ -1,0 +1,116 @@
+//! Standard output has the answer and nothing else; standard error talks.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::args::{Globals, When};
+use super::environment::Environment;
+use super::error::Failure;
+use super::exit::Code;
+use super::table::{Look, printable};
+
+/// Where answers and talk go.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// Whether answers are JSON.
+    pub json: bool,
+    quiet: bool,
+    colour: bool,
+}
+
+impl Output {
+    /// The output that the command line and the environment ask for.
+    pub fn new(globals: &Globals, environment: &Environment) -> Self {
+        let colour = match globals.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => io::stdout().is_terminal() && !environment.no_color,
+        };
+        Self { json: globals.json, quiet: globals.quiet, colour }
+    }
+
+    /// How tables are to look.
+    pub fn look(self) -> Look {
+        Look { width: width(), colour: self.colour }
+    }
+
+    /// Writes the answer to standard output.
+    pub fn answer(self, text: &str) -> Result<(), Failure> {
+        write_out(text.as_bytes())
+    }
+
+    /// Writes a secret answer and a line break to standard output.
+    pub fn secret_line(self, secret: &SecretString) -> Result<(), Failure> {
+        write_out(secret.expose_secret().as_bytes())?;
+        write_out(b"\n")
+    }
+
+    /// Writes a secret answer to standard output as it is.
+    pub fn secret(self, secret: &SecretString) -> Result<(), Failure> {
+        write_out(secret.expose_secret().as_bytes())
+    }
+
+    /// Writes `things` under `plural`, or under whatever names they are, as versioned JSON.
+    pub fn json(self, plural: &str, things: Value) -> Result<(), Failure> {
+        let mut object = json!({ "version": 1 });
+        object[plural] = things;
+        self.answer(&format!("{object:#}\n"))
+    }
+
+    /// Says something to the person, unless nobody wants to hear it.
+    pub fn say(self, text: &str) {
+        if !self.quiet {
+            say(text);
+        }
+    }
+
+    /// Warns the person, even when quiet.
+    pub fn warn(self, text: &str) {
+        say(&format!("warning: {text}"));
+    }
+}
+
+/// Tells why the command failed, and returns its exit code.
+pub fn fail(failure: &Failure) -> ExitCode {
+    let mut text = failure.to_string();
+    if let Some(block) = &failure.block {
+        text.push_str(&rescue(block));
+    }
+    let _ = io::stderr().write_all(text.as_bytes());
+    failure.code.into()
+}
+
+fn rescue(block: &str) -> String {
+    format!("-----BEGIN VAULT RESCUE-----\n{block}-----END VAULT RESCUE-----\n")
+}
+
+#[cfg(unix)]
+fn width() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col)
+}
+
+#[cfg(not(unix))]
+fn width() -> Option<u16> {
+    None
+}
+
+fn say(text: &str) {
+    let lines: Vec<_> = text.lines().map(printable).collect();
+    // Nobody may be listening; the work goes on.
+    let _ = io::stderr().write_all(format!("{}\n", lines.join("\n")).as_bytes());
+}
+
+fn write_out(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        // The reader has had enough; that is its right.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::new(Code::Storage, format!("cannot write the answer: {error}"))
+            .hint("the token, if one was obtained, is cached; run the command again")),
+    }
+}

@@ -1,0 +1,195 @@
+//! One run of the program: where things are, and how the vault key is had.
+
+use std::path::{Path, PathBuf};
+
+use directories::BaseDirs;
+
+use super::args::Globals;
+use super::environment::Environment;
+use super::error::Failure;
+use super::log::{self, Verbosity};
+use super::notices::StderrNotices;
+use super::output::Output;
+use super::terminal::Terminal;
+use crate::domain::{KeyId, ProfileName};
+use crate::oauth::Https;
+use crate::ops::{Context, Unlocked, Vault};
+use crate::store::{Directory, Places};
+use crate::system::SystemClock;
+use crate::unlock::agent::Client;
+use crate::unlock::{Keychain, PassphraseSource, Ways, keychain};
+
+/// One run of the program.
+pub struct Session {
+    /// Where answers and talk go.
+    pub output: Output,
+    /// What the environment says.
+    pub environment: Environment,
+    globals: Globals,
+    store: Directory,
+    http: Https,
+    keychain: Box<dyn Keychain>,
+    notices: StderrNotices,
+    pinned: Option<KeyId>,
+    runtime_dir: PathBuf,
+}
+
+impl Session {
+    /// Finds out where everything is. Touches nothing.
+    pub fn new(globals: Globals, environment: Environment) -> Result<Self, Failure> {
+        let rust_log = environment.rust_log.as_ref().and_then(|text| text.to_str());
+        log::start(Verbosity { verbose: globals.verbose, quiet: globals.quiet }, rust_log);
+        let base = BaseDirs::new().ok_or_else(|| {
+            Failure::usage("there is no home directory")
+                .hint("set HOME to an absolute path, or run vault as a user that has one")
+        })?;
+        let output = Output::new(&globals, &environment);
+        Ok(Self {
+            store: Directory::new(places(&globals, &environment, &base)?),
+            keychain: keychain::system(may_ask(&globals)),
+            notices: StderrNotices::new(output),
+            pinned: pinned(&environment)?,
+            runtime_dir: runtime_dir(&base),
+            http: Https::new(),
+            output,
+            environment,
+            globals,
+        })
+    }
+
+    /// Runs `work` with everything that an operation needs.
+    pub fn with<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
+        let agent = self.agent();
+        let ways = Ways {
+            prompt: &Terminal,
+            keychain: &*self.keychain,
+            agent: agent.as_ref(),
+            identities: self.identities(),
+            passphrase: self.passphrase()?,
+            may_ask: self.may_ask(),
+        };
+        work(Context {
+            store: &self.store,
+            memory: &self.store,
+            http: &self.http,
+            clock: &SystemClock,
+            ways: &ways,
+            pinned: self.pinned.as_ref(),
+            notices: &self.notices,
+        })
+    }
+
+    /// Runs `work` with the vault unlocked.
+    pub fn unlocked<T>(
+        &self,
+        work: impl FnOnce(Context<'_>, &Unlocked) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.with(|ctx| work(ctx, &Vault::open(ctx)?.unlock(ctx)?))
+    }
+
+    /// The person at the terminal.
+    pub fn terminal(&self) -> Terminal {
+        Terminal
+    }
+
+    /// Whether the person may be asked.
+    pub fn may_ask(&self) -> bool {
+        may_ask(&self.globals)
+    }
+
+    /// Whether the command line forbids every interaction.
+    pub fn no_input(&self) -> bool {
+        self.globals.no_input
+    }
+
+    /// The keychain of this machine.
+    pub fn keychain(&self) -> &dyn Keychain {
+        &*self.keychain
+    }
+
+    /// Where the agent's socket is.
+    pub fn runtime_dir(&self) -> &Path {
+        &self.runtime_dir
+    }
+
+    /// The directory of the vault.
+    pub fn store(&self) -> &Directory {
+        &self.store
+    }
+
+    /// The profile that `VAULT_PROFILE` names.
+    pub fn profile_from_environment(&self) -> Result<Option<ProfileName>, Failure> {
+        let Some(name) = &self.environment.profile else { return Ok(None) };
+        let name = name.to_str().unwrap_or_default();
+        name.parse().map(Some).map_err(|error| Failure::usage(format!("VAULT_PROFILE: {error}")))
+    }
+
+    /// Lets the person pick one of `known`.
+    pub fn pick_profile(&self, known: &[String]) -> Result<ProfileName, Failure> {
+        Terminal.pick(known)
+    }
+
+    /// The passphrase source that the environment names.
+    pub fn passphrase(&self) -> Result<Option<PassphraseSource>, Failure> {
+        if let Some(path) = &self.environment.passphrase_file {
+            return Ok(Some(PassphraseSource::File(path.clone())));
+        }
+        let Some(command) = &self.environment.passphrase_command else { return Ok(None) };
+        match command.to_str() {
+            Some(command) => Ok(Some(PassphraseSource::Command(command.to_owned()))),
+            None => Err(Failure::usage("VAULT_PASSPHRASE_COMMAND is not UTF-8 text")),
+        }
+    }
+
+    /// An agent that cannot be trusted or talked with is as good as none, and worth a word.
+    fn agent(&self) -> Option<Client> {
+        Client::connect(&self.runtime_dir).unwrap_or_else(|error| {
+            self.output.warn(&format!("the agent is not used: {error}"));
+            None
+        })
+    }
+
+    fn identities(&self) -> Vec<PathBuf> {
+        let named = self.environment.identity_file.clone();
+        let by_systemd = self.environment.credentials_directory.as_ref().map(|path| path.join("vault-identity"));
+        named.into_iter().chain(by_systemd.filter(|path| path.exists())).collect()
+    }
+}
+
+fn may_ask(globals: &Globals) -> bool {
+    !globals.no_input && Terminal.is_there()
+}
+
+fn places(globals: &Globals, environment: &Environment, base: &BaseDirs) -> Result<Places, Failure> {
+    let chosen = globals.vault_dir.clone().or_else(|| environment.vault_dir.clone());
+    let vault = chosen.unwrap_or_else(|| base.data_dir().join("vault"));
+    let vault = std::path::absolute(&vault)
+        .map_err(|error| Failure::usage(format!("the vault directory {} cannot be used: {error}", vault.display())))?;
+    // Only Linux has a state directory of its own.
+    let state = base.state_dir().map_or_else(|| base.data_local_dir().join("vault-state"), |dir| dir.join("vault"));
+    Ok(Places { vault, cache: base.cache_dir().join("vault"), state })
+}
+
+/// Where sockets go: the user's runtime directory, else a private place below the temporary one.
+fn runtime_dir(base: &BaseDirs) -> PathBuf {
+    match base.runtime_dir() {
+        Some(dir) => dir.join("vault"),
+        None => std::env::temp_dir().join(format!("vault-{}", user())),
+    }
+}
+
+#[cfg(unix)]
+fn user() -> String {
+    rustix::process::geteuid().as_raw().to_string()
+}
+
+#[cfg(not(unix))]
+fn user() -> String {
+    "user".to_owned()
+}
+
+fn pinned(environment: &Environment) -> Result<Option<KeyId>, Failure> {
+    let Some(kid) = &environment.key_id else { return Ok(None) };
+    let kid = kid.to_str().unwrap_or_default();
+    kid.parse().map(Some).map_err(|error| Failure::usage(format!("VAULT_KEY_ID: {error}")))
+}
