@@ -3,5 +3,6 @@
 
 pub mod domain;
 pub mod seal;
+pub mod serve;
 pub mod system;
 pub mod unlock;
