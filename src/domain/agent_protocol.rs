@@ -203,3 +203,95 @@ mod opened {
         String::deserialize(from).map(SecretString::from)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn hold() -> Request {
+        Request::Hold {
+            vault: VaultId::from_bytes([1; 16]),
+            kid: KeyId::from_bytes([2; 16]),
+            key: SecretString::from("canary"),
+            seconds: 60,
+        }
+    }
+
+    fn bytes(version: u8, body: &[u8]) -> Vec<u8> {
+        let mut bytes = u32::try_from(body.len() + 1).unwrap().to_be_bytes().to_vec();
+        bytes.push(version);
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    fn refused(bytes: &[u8]) -> Error {
+        read::<Request>(bytes).unwrap_err()
+    }
+
+    #[test]
+    fn a_message_reads_back_as_it_was_written() {
+        let mut wire = Vec::new();
+        write(&mut wire, &hold()).unwrap();
+
+        let Request::Hold { key, seconds, .. } = read(&wire[..]).unwrap() else { panic!("another message") };
+
+        assert_eq!((key.expose_secret(), seconds), ("canary", 60));
+    }
+
+    #[test]
+    fn no_message_shows_its_key() {
+        let answer = Response::Key(SecretString::from("canary"));
+
+        assert!(!format!("{:?} {answer:?}", hold()).contains("canary"));
+    }
+
+    #[test]
+    fn a_frame_of_our_own_never_grows_its_buffer() {
+        assert_eq!(frame(&hold()).capacity(), USUAL_FRAME);
+    }
+
+    #[test]
+    fn lengths_that_no_message_has_are_garbage() {
+        for length in [0, MAX_FRAME + 1, u32::MAX] {
+            let mut bytes = length.to_be_bytes().to_vec();
+            bytes.extend_from_slice(&[VERSION; 64]);
+            assert!(matches!(refused(&bytes), Error::Garbage), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_cut_off_is_garbage_and_none_at_all_is_the_end() {
+        let whole = bytes(VERSION, br#""status""#);
+
+        for length in 1..whole.len() {
+            assert!(matches!(refused(&whole[..length]), Error::Garbage), "{length}");
+        }
+        assert!(matches!(refused(b""), Error::Closed));
+    }
+
+    #[test]
+    fn another_version_is_named() {
+        assert!(matches!(refused(&bytes(2, br#""status""#)), Error::Version { theirs: 2 }));
+    }
+
+    #[test]
+    fn what_is_unknown_or_too_much_is_garbage_and_never_repeated() {
+        let bodies: [&[u8]; 7] = [
+            b"",
+            b"\xff",
+            br#""reveal""#,
+            br#"{"refresh_token":{"profile":"canary"}}"#,
+            br#""status" 1"#,
+            br#"{"drop":{"vault":null,"canary":1}}"#,
+            br#"{"hold":{"vault":"01010101010101010101010101010101","kid":"02020202020202020202020202020202","key":"canary","seconds":-1}}"#,
+        ];
+
+        for body in bodies {
+            let error = refused(&bytes(VERSION, body));
+            assert!(matches!(error, Error::Garbage), "{error}");
+            assert!(!format!("{error} {error:?}").contains("canary"));
+        }
+    }
+}

@@ -154,7 +154,11 @@ mod unix {
             let stream = self.stream()?;
             let mut timed = Timed::new(&stream, LIMIT);
             protocol::write(&mut timed, request)?;
-            Ok(protocol::read(&mut timed)?)
+            match protocol::read(&mut timed) {
+                // It ended while we were in its queue.
+                Err(protocol::Error::Closed) => Err(Error::Gone),
+                other => Ok(other?),
+            }
         }
     }
 }
@@ -179,5 +183,99 @@ fn unexpected(response: &Response) -> Error {
     match response {
         Response::Failure { reason } => Error::Refused(*reason),
         _ => Error::Answer,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+    use std::path::{Path, PathBuf};
+    use std::thread;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::system::UnsafePath;
+
+    fn runtime_dir() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("vault");
+        std::fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+        (dir, path)
+    }
+
+    /// An agent that gives the same answer to the first `count` requests.
+    fn answer(dir: &Path, count: usize, answer: fn() -> Response) {
+        let listener = UnixListener::bind(dir.join(protocol::SOCKET)).unwrap();
+        thread::spawn(move || {
+            let mut answered = 0;
+            while answered < count {
+                let (stream, _) = listener.accept().unwrap();
+                if protocol::read::<Request>(&stream).is_ok() {
+                    protocol::write(&stream, &answer()).unwrap();
+                    answered += 1;
+                }
+            }
+        });
+    }
+
+    fn ids() -> (VaultId, KeyId) {
+        (VaultId::from_bytes([1; 16]), KeyId::from_bytes([2; 16]))
+    }
+
+    #[test]
+    fn no_socket_and_the_socket_of_a_dead_agent_are_no_agent() {
+        let (_keep, dir) = runtime_dir();
+
+        assert!(Client::connect(&dir).unwrap().is_none());
+        drop(UnixListener::bind(dir.join(protocol::SOCKET)).unwrap());
+        assert!(Client::connect(&dir).unwrap().is_none());
+        assert!(Client::connect(&dir.join("missing")).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_agent_gives_the_key_that_it_holds() {
+        let (_keep, dir) = runtime_dir();
+        answer(&dir, 1, || Response::Key(SecretString::from("canary")));
+        let (vault, kid) = ids();
+
+        let key = Client::connect(&dir).unwrap().unwrap().get(&vault, &kid).unwrap().unwrap();
+
+        assert_eq!(key.expose_secret(), "canary");
+    }
+
+    #[test]
+    fn an_answer_to_another_question_and_a_refusal_are_errors() {
+        let (_keep, dir) = runtime_dir();
+        answer(&dir, 2, || Response::Failure { reason: Failure::Time });
+        let (vault, kid) = ids();
+        let client = Client::connect(&dir).unwrap().unwrap();
+
+        assert!(matches!(client.get(&vault, &kid), Err(Error::Refused(Failure::Time))));
+        assert!(matches!(client.status(), Err(Error::Refused(Failure::Time))));
+        assert!(matches!(client.status(), Err(Error::Gone)));
+    }
+
+    #[test]
+    fn a_socket_where_others_can_put_one_is_not_trusted() {
+        let (_keep, dir) = runtime_dir();
+        let _listener = UnixListener::bind(dir.join(protocol::SOCKET)).unwrap();
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o777)).unwrap();
+
+        assert!(matches!(Client::connect(&dir), Err(Error::Unsafe(UnsafePath::Open(_)))));
+    }
+
+    #[test]
+    fn a_link_and_a_file_in_place_of_the_socket_are_not_trusted() {
+        let (_keep, dir) = runtime_dir();
+        let socket = dir.join(protocol::SOCKET);
+        let _listener = UnixListener::bind(dir.join("real")).unwrap();
+        symlink(dir.join("real"), &socket).unwrap();
+
+        assert!(matches!(Client::connect(&dir), Err(Error::Unsafe(UnsafePath::Kind { .. }))));
+        std::fs::remove_file(&socket).unwrap();
+        std::fs::write(&socket, "").unwrap();
+        assert!(matches!(Client::connect(&dir), Err(Error::Unsafe(UnsafePath::Kind { .. }))));
     }
 }

@@ -82,7 +82,7 @@ pub(super) fn open_text<'a>(
 /// Our own words: those of the age crate are translated, long, and may overflow while they are made.
 fn refused(error: age::DecryptError) -> Error {
     match error {
-        age::DecryptError::NoMatchingKeys => Error::OtherIdentity,
+        age::DecryptError::NoMatchingKeys | age::DecryptError::DecryptionFailed => Error::OtherIdentity,
         age::DecryptError::KeyDecryptionFailed => Error::WrongPassphrase,
         age::DecryptError::Plugin(errors) => Error::Plugin(super::plugin::words(&errors)),
         age::DecryptError::PluginResolve(error) => Error::Plugin(super::plugin::missing(&error)),

@@ -261,7 +261,7 @@ fn open_by_plugin(
 ) -> Result<VaultKey, MessageError> {
     let (name, one, sealed) = (identity.plugin().to_owned(), identity.clone(), sealed.to_owned());
     let opened = plugin::within(limit, person, move |relay| {
-        let plugin = age::plugin::IdentityPluginV1::new(one.plugin(), &[one.clone()], relay)
+        let plugin = age::plugin::IdentityPluginV1::new(one.plugin(), std::slice::from_ref(&one), relay)
             .map_err(|error| MessageError::Plugin(plugin::missing(&error)))?;
         message::open(&sealed, std::iter::once(&plugin as &dyn age::Identity))
     });

@@ -76,3 +76,30 @@ fn failed(error: keyring_core::Error) -> Error {
         _ => Error::Failed("it cannot be used".into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use super::*;
+
+    /// One store for the process, as a platform has one.
+    fn store() -> keyring_core::Result<Arc<CredentialStore>> {
+        static STORE: OnceLock<Arc<CredentialStore>> = OnceLock::new();
+        Ok(STORE.get_or_init(|| keyring_core::mock::Store::new().expect("memory")).clone())
+    }
+
+    #[test]
+    fn an_entry_is_written_read_replaced_and_deleted() {
+        let keychain = Native::new("memory", store);
+        let read = || keychain.read("a/b").unwrap().map(|text| text.expose_secret().to_owned());
+
+        assert_eq!(read(), None);
+        keychain.write("a/b", &SecretString::from("one")).unwrap();
+        keychain.write("a/b", &SecretString::from("two")).unwrap();
+        assert_eq!(read().as_deref(), Some("two"));
+        assert!(keychain.delete("a/b").unwrap());
+        assert!(!keychain.delete("a/b").unwrap());
+        assert_eq!(read(), None);
+    }
+}
