@@ -163,6 +163,7 @@ fn every_answer_has_its_class() {
         (200, r#"{"access_token":"a","refresh_token":7}"#, "nonsense"),
         (301, GOOD, "nonsense"),
         (307, "", "nonsense"),
+        (302, r#"{"error":"invalid_grant"}"#, "nonsense"),
         (400, r#"{"error":"invalid_grant","error_description":"CANARY-not-ours"}"#, "refused"),
         (400, r#"{"error":"temporarily_unavailable"}"#, "unavailable"),
         (400, r#"{"error":{"code":400,"message":"Bad","status":"INVALID_ARGUMENT"}}"#, "refused"),
@@ -280,6 +281,17 @@ fn a_secret_that_the_server_repeats_is_not_repeated_by_us() {
         let error = refreshed(400, body).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("CANARY"), "{error:?}");
     }
+}
+
+#[test]
+fn a_secret_is_known_as_it_is_and_as_it_was_sent() {
+    let binding = binding(ClientAuth::Post);
+    let credentials = Credentials { binding: &binding, secret: None };
+    let body = r#"{"error":"invalid_grant","error_description":"1//0CANARY or 1%2F%2F0CANARY is unknown"}"#;
+    let result = refresh(&Script::new([answer(400, body)]), &credentials, &"1//0CANARY".into(), TIMEOUT);
+
+    let Err(Error::Refused(error)) = result else { panic!("not refused") };
+    assert_eq!(error.description.as_deref(), Some("[redacted] or [redacted] is unknown"));
 }
 
 #[test]
