@@ -170,7 +170,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 
 /// RFC 9110, 5.6.7, in the only form that is still sent.
 fn http_date(text: &str) -> Option<Timestamp> {
-    rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+    rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok()
 }
 
 /// RFC 9110, 10.2.3: seconds, or a date, which is measured by the provider's own clock.
@@ -216,3 +216,6 @@ fn classify(host: &str, error: reqwest::Error) -> TransportError {
 fn unreachable(host: &str, error: &reqwest::Error) -> TransportError {
     TransportError::Unreachable { host: host.to_owned(), cause: Cause::of(error) }
 }
+
+#[cfg(test)]
+mod tests;

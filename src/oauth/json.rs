@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
 /// A JSON value as it was sent.
@@ -85,15 +85,15 @@ pub(super) fn strict(bytes: &[u8]) -> Result<Members, Malformed> {
 pub(super) fn salvage(bytes: &[u8]) -> (Members, bool) {
     let mut members = Members::default();
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let is_read = Into(&mut members).deserialize(&mut json).is_ok();
+    let is_read = Collect(&mut members).deserialize(&mut json).is_ok();
     let is_whole = is_read && json.end().is_ok();
     (members, is_whole)
 }
 
 /// Puts the members of an object where they stay also if reading fails.
-struct Into<'a>(&'a mut Members);
+struct Collect<'a>(&'a mut Members);
 
-impl<'de> DeserializeSeed<'de> for Into<'_> {
+impl<'de> DeserializeSeed<'de> for Collect<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
@@ -101,7 +101,7 @@ impl<'de> DeserializeSeed<'de> for Into<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Into<'_> {
+impl<'de> Visitor<'de> for Collect<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -173,7 +173,7 @@ impl<'de> Visitor<'de> for Any {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
         let mut members = Members::default();
-        Into(&mut members).visit_map(map).map_err(A::Error::custom)?;
+        Collect(&mut members).visit_map(map)?;
         Ok(Value::Object(members))
     }
 }

@@ -10,6 +10,8 @@ mod https;
 pub mod id_token;
 mod json;
 pub mod provider;
+#[cfg(test)]
+mod script;
 pub mod token_endpoint;
 pub mod userinfo;
 

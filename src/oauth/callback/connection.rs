@@ -67,12 +67,17 @@ fn read_head(stream: &mut TcpStream) -> Result<Zeroizing<Vec<u8>>, Option<Refusa
 }
 
 fn read_until(stream: &mut TcpStream, deadline: Instant, buffer: &mut [u8]) -> io::Result<usize> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(io::ErrorKind::TimedOut.into());
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(buffer) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
-    stream.set_read_timeout(Some(left))?;
-    stream.read(buffer)
 }
 
 fn is_timeout(error: &io::Error) -> bool {

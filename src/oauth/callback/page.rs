@@ -53,7 +53,8 @@ fn success(account: Option<&str>, profile: &str) -> Vec<u8> {
 /// The page for a browser that nobody has told how it ended.
 pub(super) fn neutral() -> Vec<u8> {
     let text = "The answer has arrived. The terminal says how the login ended.";
-    Page { mark: Mark::Dots, title: "Back to the terminal", text, hint: CLOSE }.reply("200 OK")
+    Page { mark: Mark::Dots, title: "Back to the terminal", text, hint: "You can close this page." }
+        .reply("200 OK")
 }
 
 /// The page for a request that is not the answer, which goes on being waited for.
@@ -164,7 +165,7 @@ const STYLE: &str = "
 @media (prefers-color-scheme:dark){:root{--page:#121417;--card:#1c1f23;--text:#eceef0;--soft:#9aa1a9;--line:#2c3036;--good:#4cc38a;--bad:#f2837b;--calm:#8ea3ff}}
 *{box-sizing:border-box}
 body{margin:0;min-height:100vh;min-height:100dvh;padding:1.5rem;display:flex;flex-direction:column;align-items:center;justify-content:center;gap:1.25rem;background:var(--page);color:var(--text);font:1rem/1.6 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;-webkit-text-size-adjust:100%}
-main{width:100%;max-width:27rem;padding:2.75rem 2rem 2.25rem;background:var(--card);border:1px solid var(--line);border-radius:1rem;text-align:center;overflow-wrap:anywhere;box-shadow:0 1px 2px rgba(0,0,0,.04),0 12px 32px rgba(0,0,0,.06)}
+main{width:100%;max-width:27rem;padding:2.75rem 2rem 2.25rem;background:var(--card);border:1px solid var(--line);border-radius:1rem;text-align:center;text-wrap:balance;overflow-wrap:anywhere;box-shadow:0 1px 2px rgba(0,0,0,.04),0 12px 32px rgba(0,0,0,.06)}
 svg{width:3.5rem;height:3.5rem;fill:none;stroke:currentColor;stroke-width:2.5;stroke-linecap:round;stroke-linejoin:round}
 circle{fill:currentColor;fill-opacity:.1;stroke:none}
 .good svg{color:var(--good)}.bad svg{color:var(--bad)}.calm svg{color:var(--calm)}
