@@ -1,0 +1,3 @@
+//! The command line: the only room that prints, prompts, reads the environment or picks an exit code.
+
+pub mod table;
