@@ -1,3 +1,4 @@
 //! The command line: the only room that prints, prompts, reads the environment or picks an exit code.
 
+pub mod age_words;
 pub mod table;
