@@ -1,1 +1,5 @@
-fn main() {}
+//! The program `vault`.
+
+fn main() -> std::process::ExitCode {
+    vault::cli::main()
+}

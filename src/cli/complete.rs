@@ -12,24 +12,36 @@ use crate::ops::registry;
 
 /// Answers a shell that asks for completions, and says whether one did.
 pub fn answer() -> bool {
-    CompleteEnv::with_factory(super::args::command).var("VAULT_COMPLETE").try_complete(
-        std::env::args_os(),
-        std::env::current_dir().ok().as_deref(),
-    ).unwrap_or(true)
+    CompleteEnv::with_factory(super::args::command)
+        .var("VAULT_COMPLETE")
+        .try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref())
+        .unwrap_or(true)
 }
 
 /// Completes names of profiles. Needs no key.
 pub fn profiles() -> ArgValueCompleter {
-    ArgValueCompleter::new(|typed: &OsStr| candidates(typed, |session| {
-        session.with(|ctx| Ok(registry::names(ctx)?.iter().map(ToString::to_string).collect()))
-    }))
+    ArgValueCompleter::new(|typed: &OsStr| {
+        candidates(typed, |session| {
+            session.with(|ctx| Ok(registry::names(ctx)?.iter().map(ToString::to_string).collect()))
+        })
+    })
 }
 
 /// Completes names of clients. Needs no key.
 pub fn clients() -> ArgValueCompleter {
-    ArgValueCompleter::new(|typed: &OsStr| candidates(typed, |session| {
-        session.with(|ctx| Ok(ctx.store.clients().map_err(super::Failure::from)?.iter().map(ToString::to_string).collect()))
-    }))
+    ArgValueCompleter::new(|typed: &OsStr| {
+        candidates(typed, |session| {
+            session.with(|ctx| {
+                Ok(ctx
+                    .store
+                    .clients()
+                    .map_err(super::Failure::from)?
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect())
+            })
+        })
+    })
 }
 
 type Names = Result<Vec<String>, super::Failure>;
@@ -37,7 +49,8 @@ type Names = Result<Vec<String>, super::Failure>;
 /// The names that begin with what was typed. A vault that cannot be read has none.
 fn candidates(typed: &OsStr, names: impl FnOnce(&Session) -> Names) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
-    let session = Session::new(Globals { no_input: true, quiet: true, ..Globals::default() }, Environment::read());
+    let session =
+        Session::new(Globals { no_input: true, quiet: true, ..Globals::default() }, Environment::read());
     let names = session.and_then(|session| names(&session)).unwrap_or_default();
     names.into_iter().filter(|name| name.starts_with(&*typed)).map(CompletionCandidate::new).collect()
 }

@@ -26,6 +26,8 @@ pub struct Environment {
     pub no_color: bool,
     /// `BROWSER`: the command that opens an address.
     pub browser: Option<OsString>,
+    /// Whether we run on GitHub Actions, which hides secrets in its logs if it is told to.
+    pub is_github_actions: bool,
     /// Whether a window could appear on this machine's screen.
     pub has_display: bool,
 }
@@ -54,6 +56,7 @@ impl Environment {
             rust_log: variable("RUST_LOG"),
             no_color: variable("NO_COLOR").is_some() || variable("TERM").is_some_and(|term| term == "dumb"),
             browser: variable("BROWSER"),
+            is_github_actions: variable("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             has_display: has_display(),
         }
     }

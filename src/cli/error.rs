@@ -11,13 +11,13 @@ use super::exit::Code;
 use super::format;
 use super::hints;
 use super::table::printable;
-use crate::{oauth, ops, seal, store, system, unlock};
+use crate::{oauth, ops, seal, store, unlock};
 
 /// Why a command failed, as it is told.
 #[derive(Debug)]
 pub struct Failure {
-    /// The exit code.
-    pub code: Code,
+    /// The exit status: one of ours, or that of a shell that cannot run a program.
+    pub status: u8,
     /// What happened, and its causes.
     pub messages: Vec<String>,
     /// What the user can do, one line each.
@@ -29,7 +29,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with one message.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, messages: vec![message.into()], hints: Vec::new(), block: None }
+        Self { status: code as u8, messages: vec![message.into()], hints: Vec::new(), block: None }
     }
 
     /// The command line makes no sense.
@@ -44,6 +44,11 @@ impl Failure {
         self
     }
 
+    /// A program could not be run; `status` is what a shell would answer.
+    pub fn of_program(status: u8, error: &dyn StdError) -> Self {
+        Self { status, ..Self::of(Code::Storage, error) }
+    }
+
     fn of(code: Code, error: &dyn StdError) -> Self {
         let mut messages = vec![error.to_string()];
         let mut source = error.source();
@@ -55,7 +60,7 @@ impl Failure {
             }
             source = cause.source();
         }
-        Self { code, messages, hints: Vec::new(), block: None }
+        Self { status: code as u8, messages, hints: Vec::new(), block: None }
     }
 }
 
@@ -114,8 +119,9 @@ fn code(error: &ops::Error) -> Code {
         E::Store(error) => store_code(error),
         E::Unlock(unlock::Error::Cancelled) => Code::Cancelled,
         E::Unlock(_) => Code::Locked,
-        E::Slot(error) => slot_code(error),
-        E::Agent(_) => Code::Later,
+        E::Passphrase(_) | E::Recipient(unlock::recipient::Error::Invalid(_)) => Code::Usage,
+        E::Recipient(_) | E::Keychain(_) => Code::Locked,
+        E::Agent(_) => Code::Refused,
         E::OAuth(error) => oauth_code(error),
         E::Document { source: seal::Error::Newer { .. }, .. } => Code::Newer,
         E::Document { .. }
@@ -186,13 +192,6 @@ impl From<format::Error> for Failure {
 impl From<age_words::InvalidDuration> for Failure {
     fn from(error: age_words::InvalidDuration) -> Self {
         Self::of(Code::Usage, &error)
-    }
-}
-
-impl From<system::ProcessError> for Failure {
-    /// A command line that has no secret in it yet fails like any other file.
-    fn from(error: system::ProcessError) -> Self {
-        Self::of(Code::Storage, &error)
     }
 }
 

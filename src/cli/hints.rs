@@ -13,11 +13,19 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::OAuth(error) => return oauth_hints(error),
         E::GrantRefused { profile, causes, .. } => return grant_hints(profile.as_str(), causes),
         E::RefreshRefused { causes, .. } => return causes.iter().filter_map(cause_hint).take(2).collect(),
-        E::Document { source: crate::seal::Error::Newer { .. }, .. } => "install the newer version of vault".into(),
-        E::Document { .. } => "put back a copy of the file that vault itself wrote; nothing was changed".into(),
-        E::NoVault { .. } => "run `vault init`, or `vault add-profile NAME`, which makes a vault by itself".into(),
+        E::Document { source: crate::seal::Error::Newer { .. }, .. } => {
+            "install the newer version of vault".into()
+        }
+        E::Document { .. } => {
+            "put back a copy of the file that vault itself wrote; nothing was changed".into()
+        }
+        E::NoVault { .. } => {
+            "run `vault init`, or `vault add-profile NAME`, which makes a vault by itself".into()
+        }
         E::VaultExists { .. } => "run `vault status` to see it, or choose another with `--vault-dir`".into(),
-        E::ManifestMissing => "put vault.json back from a backup; the documents cannot be opened without it".into(),
+        E::ManifestMissing => {
+            "put vault.json back from a backup; the documents cannot be opened without it".into()
+        }
         E::KeyNotAccepted { kid } => format!(
             "if the key was changed on another machine that you trust, run `vault key accept {kid}`; if not, \
              somebody has changed your files"
@@ -25,8 +33,12 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::RolledBack { .. } => {
             "if you have restored a backup on purpose, run `vault verify --accept-rollback`".into()
         }
-        E::Misplaced { name, .. } => format!("the file was copied or renamed by hand; move it back to `{name}.json`"),
-        E::ClientMissing { .. } => "restore the file of the client, or link another with `vault edit NAME --client CLIENT`".into(),
+        E::Misplaced { name, .. } => {
+            format!("the file was copied or renamed by hand; move it back to `{name}.json`")
+        }
+        E::ClientMissing { .. } => {
+            "restore the file of the client, or link another with `vault edit NAME --client CLIENT`".into()
+        }
         E::NotAllVerified { .. } => "put back copies of these files that vault itself wrote".into(),
         E::NoProfile { known, .. } | E::NoDefault { known } if known.is_empty() => {
             "run `vault add-profile NAME` to make one".into()
@@ -43,8 +55,12 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::ProfileExists { name } => {
             format!("change it with `vault edit {name}`, log it in again with `vault login {name}`")
         }
-        E::ClientExists { .. } => "choose another `--name`, or link the existing one with `--client NAME`".into(),
-        E::OtherSecret { client } => format!("run `vault rotate client-secret {client}` to change its secret"),
+        E::ClientExists { .. } => {
+            "choose another `--name`, or link the existing one with `--client NAME`".into()
+        }
+        E::OtherSecret { client } => {
+            format!("run `vault rotate client-secret {client}` to change its secret")
+        }
         E::ClientInUse { .. } => "remove these profiles, or link them to another client, first".into(),
         E::LoginNeeded { profile, .. } => format!("run `vault login {profile}`"),
         E::OtherAccount { .. } => {
@@ -56,7 +72,13 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         }
         E::BadRescue(_) => "pass the whole block, from `{` to `}`, that vault has printed".into(),
         E::LastSlot => "add another one with `vault key add` first".into(),
-        E::Slot(_) | E::Agent(_) | E::Usage(_) => return usage_hints(error),
+        E::Passphrase(_) => "a few unrelated words are easy to remember and hard to guess".into(),
+        E::Recipient(_) => "a recipient is printed by `age-keygen` beside its identity".into(),
+        E::Keychain(_) => {
+            "unlock the keychain of your desktop session, or choose another way in with `--passphrase`".into()
+        }
+        E::Agent(_) => "run `vault lock`, or end the other process that uses this socket".into(),
+        E::Usage(_) => return usage_hints(error),
     };
     vec![hint]
 }
@@ -64,7 +86,8 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
 fn usage_hints(error: &ops::Error) -> Vec<String> {
     match error {
         ops::Error::Usage(text) if text.contains("OAuth client") => vec![
-            "download the client's JSON file from your provider's console and add `--client-file FILE`".into(),
+            "download the client's JSON file from your provider's console and add `--client-file FILE`"
+                .into(),
             "or give `--client-id ID`; vault then asks for the secret".into(),
         ],
         ops::Error::Usage(text) if text.contains("more than one client") => {
@@ -95,7 +118,10 @@ fn some(names: &[String]) -> String {
 fn store_hints(error: &store::Error) -> Vec<String> {
     let hint = match error {
         store::Error::Unsafe { path, why } if why.contains("written") => {
-            format!("run `chmod go-w {}`, after checking that nobody has changed anything in it", path.display())
+            format!(
+                "run `chmod go-w {}`, after checking that nobody has changed anything in it",
+                path.display()
+            )
         }
         store::Error::Unsafe { .. } => "run vault as the user that owns the vault, without sudo".into(),
         store::Error::NotADocument { .. } => "move it away and put the real file back".into(),
@@ -141,7 +167,9 @@ fn oauth_hints(error: &oauth::Error) -> Vec<String> {
         oauth::Error::Unavailable { .. } => "try again in a minute",
         oauth::Error::TimedOut => "run the command again; `--timeout` gives more time",
         oauth::Error::Denied(_) => "run the command again when you want to allow it",
-        oauth::Error::Listen { .. } => "end the program that uses this port, or register another redirect URI",
+        oauth::Error::Listen { .. } => {
+            "end the program that uses this port, or register another redirect URI"
+        }
         _ => return Vec::new(),
     };
     vec![hint.to_owned()]

@@ -10,6 +10,7 @@ use super::args::{Globals, When};
 use super::environment::Environment;
 use super::error::Failure;
 use super::exit::Code;
+use super::progress::Progress;
 use super::table::{Look, printable};
 
 /// Where answers and talk go.
@@ -67,10 +68,22 @@ impl Output {
         }
     }
 
+    /// A progress line, for what may take longer than a second.
+    pub fn progress(self, what: &'static str) -> Progress {
+        Progress::new(what, !self.quiet)
+    }
+
     /// Warns the person, even when quiet.
     pub fn warn(self, text: &str) {
         say(&format!("warning: {text}"));
     }
+}
+
+/// Sends commands to the program that reads our output, on the stream that is not the answer.
+pub fn command_channel(commands: &SecretString) {
+    let mut stderr = io::stderr().lock();
+    // Whoever does not read them does not obey them either.
+    let _ = stderr.write_all(commands.expose_secret().as_bytes()).and_then(|()| stderr.flush());
 }
 
 /// Tells why the command failed, and returns its exit code.
@@ -80,7 +93,7 @@ pub fn fail(failure: &Failure) -> ExitCode {
         text.push_str(&rescue(block));
     }
     let _ = io::stderr().write_all(text.as_bytes());
-    failure.code.into()
+    failure.status.into()
 }
 
 fn rescue(block: &str) -> String {

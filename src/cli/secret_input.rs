@@ -20,7 +20,8 @@ const MAX_SIZE: u64 = 64 * 1024 + 2;
 /// Reads the secret in `source`: a file, or `-` for standard input.
 pub fn read(what: &str, source: &Path) -> Result<SecretString, Failure> {
     let bytes = read_bytes(what, source, MAX_SIZE)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| Failure::usage(format!("{what} is not UTF-8 text")))?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| Failure::usage(format!("{what} is not UTF-8 text")))?;
     check(what, &SecretString::from(text))
 }
 

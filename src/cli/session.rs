@@ -151,7 +151,8 @@ impl Session {
 
     fn identities(&self) -> Vec<PathBuf> {
         let named = self.environment.identity_file.clone();
-        let by_systemd = self.environment.credentials_directory.as_ref().map(|path| path.join("vault-identity"));
+        let by_systemd =
+            self.environment.credentials_directory.as_ref().map(|path| path.join("vault-identity"));
         named.into_iter().chain(by_systemd.filter(|path| path.exists())).collect()
     }
 }
@@ -163,10 +164,12 @@ fn may_ask(globals: &Globals) -> bool {
 fn places(globals: &Globals, environment: &Environment, base: &BaseDirs) -> Result<Places, Failure> {
     let chosen = globals.vault_dir.clone().or_else(|| environment.vault_dir.clone());
     let vault = chosen.unwrap_or_else(|| base.data_dir().join("vault"));
-    let vault = std::path::absolute(&vault)
-        .map_err(|error| Failure::usage(format!("the vault directory {} cannot be used: {error}", vault.display())))?;
+    let vault = std::path::absolute(&vault).map_err(|error| {
+        Failure::usage(format!("the vault directory {} cannot be used: {error}", vault.display()))
+    })?;
     // Only Linux has a state directory of its own.
-    let state = base.state_dir().map_or_else(|| base.data_local_dir().join("vault-state"), |dir| dir.join("vault"));
+    let state =
+        base.state_dir().map_or_else(|| base.data_local_dir().join("vault-state"), |dir| dir.join("vault"));
     Ok(Places { vault, cache: base.cache_dir().join("vault"), state })
 }
 

@@ -41,7 +41,8 @@ impl Terminal {
 
     /// Lets the person pick a profile.
     pub fn pick(self, known: &[String]) -> Result<ProfileName, Failure> {
-        let picked = dialoguer::Select::new().with_prompt("Which profile").items(known).default(0).interact_opt();
+        let picked =
+            dialoguer::Select::new().with_prompt("Which profile").items(known).default(0).interact_opt();
         match picked {
             Ok(Some(place)) => known[place].parse().map_err(|_| Failure::usage("that is no profile name")),
             _ => Err(Failure::new(Code::Cancelled, "cancelled")),

@@ -51,6 +51,11 @@ impl Field {
         }
     }
 
+    /// Whether its value must not be shown.
+    pub fn is_secret(self) -> bool {
+        !matches!(self, Self::Account | Self::ClientId | Self::ExpiresAt)
+    }
+
     /// Whether answering it needs an access token.
     pub fn needs_token(self) -> bool {
         matches!(self, Self::AccessToken | Self::ExpiresAt)

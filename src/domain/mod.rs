@@ -23,4 +23,4 @@ pub use scopes::{InvalidScope, Scopes};
 pub use secret::{InvalidSecret, secret_from_text};
 pub use slot::{KeySlot, SlotKind};
 pub use token::{AccessToken, FRESHNESS_MARGIN};
-pub use variable::{InvalidVariable, VariableName};
+pub use variable::{InvalidVariable, Variable, VariableName};

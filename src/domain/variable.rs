@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 /// Variables that load code or change how programs are found: whoever can choose them runs code.
@@ -56,6 +57,12 @@ const DANGEROUS_PREFIXES: &[&str] =
 /// Endings of such names: a proxy sees what is sent.
 const DANGEROUS_SUFFIXES: &[&str] = &["_PROXY"];
 
+/// Variables that some shell owns: setting them fails there, or means something else.
+const OWNED_BY_SHELLS: &[&str] = &[
+    "_", "EUID", "GID", "EGID", "PPID", "UID", "RANDOM", "SECONDS", "LINENO", "STATUS", "VERSION",
+    "HOSTNAME", "PWD", "OLDPWD", "OPTIND", "OPTARG",
+];
+
 /// Why a variable is not set.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -66,6 +73,9 @@ pub enum InvalidVariable {
     /// It would run code or change what is run.
     #[error("the variable `{0}` loads code or changes how programs are found, so vault does not set it")]
     Dangerous(String),
+    /// Some shell does not let it be set.
+    #[error("the variable `{0}` belongs to the shell, which does not let it be set")]
+    OwnedByShells(String),
 }
 
 /// The name of an environment variable that is safe to set to any value.
@@ -98,6 +108,9 @@ impl FromStr for VariableName {
         if is_dangerous(text) {
             return Err(InvalidVariable::Dangerous(text.to_owned()));
         }
+        if OWNED_BY_SHELLS.contains(&text.to_ascii_uppercase().as_str()) {
+            return Err(InvalidVariable::OwnedByShells(text.to_owned()));
+        }
         Ok(Self(text.to_owned()))
     }
 }
@@ -128,6 +141,18 @@ impl fmt::Display for VariableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// A variable to set.
+#[derive(Clone, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: VariableName,
+    /// Its value: any text without NUL.
+    pub value: SecretString,
+    /// Whether logs must not show the value. A profile's name or an e-mail address is no secret,
+    /// and hiding such a common word would make a log unreadable.
+    pub is_secret: bool,
 }
 
 #[cfg(test)]

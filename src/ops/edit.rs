@@ -22,6 +22,17 @@ pub struct Changes {
     pub account: Option<String>,
 }
 
+impl Changes {
+    /// Whether nothing is to change.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty()
+            && self.unset.is_empty()
+            && self.client.is_none()
+            && self.api_key.is_none()
+            && self.account.is_none()
+    }
+}
+
 /// Changes a profile.
 ///
 /// # Errors

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use secrecy::SecretString;
-
 use super::token::{self, Request};
 use super::{Context, Error, Unlocked, reveal};
-use crate::domain::{Field, Profile, ProfileName, SealedField, VariableName};
+use crate::domain::{Field, Profile, ProfileName, SealedField, Variable, VariableName};
 use crate::oauth::provider;
 
 /// The variables that profile `name` sets: the provider's, the profile's own, and `more`, the later
@@ -20,7 +18,7 @@ pub fn variables(
     vault: &Unlocked,
     name: &ProfileName,
     more: &[(VariableName, Field)],
-) -> Result<Vec<(VariableName, SecretString)>, Error> {
+) -> Result<Vec<Variable>, Error> {
     let profile = vault.profile(ctx, name)?;
     let chosen = chosen(&profile.facts, profile.document.holds(SealedField::ApiKey), more);
     let token = match chosen.values().any(|field| field.needs_token()) {
@@ -31,9 +29,12 @@ pub fn variables(
         Some(token) if field.needs_token() => reveal::of_token(name, field, token),
         _ => reveal::of_profile(ctx, vault, &profile, field),
     };
-    let ours = (VariableName::vault_profile(), SecretString::from(name.as_str()));
-    let values = chosen.into_iter().map(|(variable, field)| Ok((variable, value(field)?)));
-    values.chain(std::iter::once(Ok(ours))).collect()
+    let ours =
+        Variable { name: VariableName::vault_profile(), value: name.as_str().into(), is_secret: false };
+    let variables = chosen
+        .into_iter()
+        .map(|(name, field)| Ok(Variable { name, value: value(field)?, is_secret: field.is_secret() }));
+    variables.chain(std::iter::once(Ok(ours))).collect()
 }
 
 fn chosen(

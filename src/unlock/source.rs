@@ -62,6 +62,17 @@ pub enum Error {
     NotText,
 }
 
+impl PassphraseSource {
+    /// The passphrase, for a new slot.
+    ///
+    /// # Errors
+    ///
+    /// If the file or the command gives none.
+    pub fn read(&self) -> Result<SecretString, Error> {
+        read(self)
+    }
+}
+
 /// Reads the passphrase.
 pub(super) fn read(source: &PassphraseSource) -> Result<SecretString, Error> {
     let bytes = match source {

@@ -64,7 +64,8 @@ pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
         let client = choice(session, args.client, &args.issuer, &args.new_client)?;
         let api_key = api_key(args.api_key_file.as_ref())?;
         let vault = open_or_make(session, ctx)?;
-        let new = NewProfile { name, client, account: args.account, scopes: args.consent.scopes.clone(), api_key };
+        let new =
+            NewProfile { name, client, account: args.account, scopes: args.consent.scopes.clone(), api_key };
         let request = courier.as_ref().map(|courier| args.consent.request(courier, false));
         let profile = ops::add_profile::add_profile(ctx, &vault, new, request.as_ref())?;
         report(session, &profile)
@@ -99,11 +100,12 @@ pub fn report(session: &Session, profile: &Profile) -> Result<(), Failure> {
     }
     let account = profile.account.label().unwrap_or("an account that the provider does not name");
     match &profile.grant {
-        Some(_) => session.output.say(&format!(
-            "Profile `{0}` is logged in as {account}. Try: vault token {0}",
-            profile.name
-        )),
-        None => session.output.say(&format!("Made profile `{0}`. Log it in with: vault login {0}", profile.name)),
+        Some(_) => session
+            .output
+            .say(&format!("Profile `{0}` is logged in as {account}. Try: vault token {0}", profile.name)),
+        None => {
+            session.output.say(&format!("Made profile `{0}`. Log it in with: vault login {0}", profile.name))
+        }
     }
     Ok(())
 }

@@ -193,7 +193,11 @@ impl ClientArgs {
     ) -> Result<NewClient, Failure> {
         let secret = match self.client_auth {
             Some(ClientAuth::None) => None,
-            _ => Some(secret_input::read_or_ask(session, "the client secret", self.client_secret_file.as_ref())?),
+            _ => Some(secret_input::read_or_ask(
+                session,
+                "the client secret",
+                self.client_secret_file.as_ref(),
+            )?),
         };
         Ok(NewClient {
             name,
@@ -274,7 +278,9 @@ fn row(listed: &Listed) -> Vec<Cell> {
         Ok((_, client, _)) => {
             vec![listed.name.as_str().into(), (&client.provider).into(), (&client.client_id).into(), profiles]
         }
-        Err(error) => vec![listed.name.as_str().into(), Cell::new(error.to_string(), Tone::Bad), Cell::none(), profiles],
+        Err(error) => {
+            vec![listed.name.as_str().into(), Cell::new(error.to_string(), Tone::Bad), Cell::none(), profiles]
+        }
     }
 }
 

@@ -50,8 +50,11 @@ impl ConsentArgs {
     /// The way to the user.
     pub fn courier(&self, session: &Session) -> Result<TerminalCourier, Failure> {
         if session.no_input() {
-            return Err(Failure::new(Code::LoginNeeded, "a login needs a person, and `--no-input` forbids to ask one")
-                .hint("run it without `--no-input`, or add `--flow none` to log in later"));
+            return Err(Failure::new(
+                Code::LoginNeeded,
+                "a login needs a person, and `--no-input` forbids to ask one",
+            )
+            .hint("run it without `--no-input`, or add `--flow none` to log in later"));
         }
         let environment = &session.environment;
         let has_browser = environment.browser.is_some() || environment.has_display;

@@ -41,7 +41,8 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let api_key = args.api_key_file.as_ref().map(|source| secret_input::read("the API key", source)).transpose()?;
+    let api_key =
+        args.api_key_file.as_ref().map(|source| secret_input::read("the API key", source)).transpose()?;
     let changes = Changes {
         set: args.set.assignments(),
         unset: args.unset,
@@ -50,7 +51,9 @@ pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
         account: args.account,
     };
     if changes.is_empty() {
-        return Err(Failure::usage("nothing to change").hint("run `vault edit --help` to see what can be changed"));
+        return Err(
+            Failure::usage("nothing to change").hint("run `vault edit --help` to see what can be changed")
+        );
     }
     session.with(|ctx| {
         let name = args.profile.resolve(session, ctx)?;

@@ -37,7 +37,8 @@ pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
         let variables = variables::variables(ctx, &vault, &name, &args.set.assignments())?;
         let format = if session.output.json { Format::Json } else { args.format };
         let rendered = format::render(format, &variables)?;
-        if let Some(masks) = &rendered.masks {
+        // Anywhere but on GitHub Actions, nobody obeys them, and they would only show the secrets.
+        if let Some(masks) = rendered.masks.as_ref().filter(|_| session.environment.is_github_actions) {
             output::command_channel(masks);
         }
         session.output.secret(&rendered.stdout)

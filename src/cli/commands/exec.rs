@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use secrecy::ExposeSecret;
 
@@ -56,5 +56,5 @@ pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
 /// The exit status of a shell that cannot run a program (POSIX, XCU 2.8.2).
 fn not_run(error: &ProcessError) -> Failure {
     let status = if error.source.kind() == ErrorKind::NotFound { 127 } else { 126 };
-    Failure::of_child(ExitCode::from(status), error)
+    Failure::of_program(status, error)
 }

@@ -10,7 +10,7 @@ use crate::cli::exit::Code;
 use crate::cli::session::Session;
 use crate::ops::init::{FirstSlot, init};
 use crate::ops::{Context, Unlocked, Vault};
-use crate::unlock::{keychain, passphrase_from};
+use crate::unlock::keychain;
 
 /// Make a vault and choose what unlocks it
 ///
@@ -52,14 +52,18 @@ pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
             (Some(Unlock::Identity), None) => {
                 return Err(Failure::usage("the identity file is missing").hint("add `--identity FILE`"));
             }
-            (Some(_), Some(_)) => return Err(Failure::usage("`--identity` goes with `--unlock identity` only")),
+            (Some(_), Some(_)) => {
+                return Err(Failure::usage("`--identity` goes with `--unlock identity` only"));
+            }
             (Some(Unlock::Keychain), None) => FirstSlot::Keychain,
             (Some(Unlock::Passphrase), None) => FirstSlot::Passphrase(new_passphrase(session)?),
             (None, None) => best(session)?,
         };
         let vault = init(ctx, &slot)?;
         if session.output.json {
-            session.output.json("vault", serde_json::json!({ "id": vault.id, "location": ctx.store.location() }))?;
+            session
+                .output
+                .json("vault", serde_json::json!({ "id": vault.id, "location": ctx.store.location() }))?;
         }
         Ok(())
     })
@@ -90,14 +94,17 @@ fn best(session: &Session) -> Result<FirstSlot, Failure> {
 /// A new passphrase: from where the environment says, else typed twice.
 pub fn new_passphrase(session: &Session) -> Result<SecretString, Failure> {
     if let Some(source) = session.passphrase()? {
-        return passphrase_from(&source).map_err(|error| Failure::new(Code::Locked, error.to_string()));
+        return source.read().map_err(|error| Failure::new(Code::Locked, error.to_string()));
     }
     if session.may_ask() {
         return session.terminal().new_passphrase("New passphrase of the vault: ");
     }
-    Err(Failure::new(Code::Locked, "there is no keychain that works here, and nobody to ask for a passphrase")
-        .hint("run `vault init` on a terminal")
-        .hint("or set VAULT_PASSPHRASE_FILE, or run `vault init --unlock identity --identity FILE`"))
+    Err(Failure::new(
+        Code::Locked,
+        "there is no keychain that works here, and nobody to ask for a passphrase",
+    )
+    .hint("run `vault init` on a terminal")
+    .hint("or set VAULT_PASSPHRASE_FILE, or run `vault init --unlock identity --identity FILE`"))
 }
 
 /// The path as it is remembered, whatever the next command's directory is.

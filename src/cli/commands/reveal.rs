@@ -29,8 +29,11 @@ pub struct Args {
 /// Runs it.
 pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
     if io::stdout().is_terminal() && !args.show {
-        return Err(Failure::new(Code::Refused, format!("the {} would be shown on this terminal", args.field))
-            .hint("add `--show` if nobody is looking, or send it through a pipe"));
+        return Err(Failure::new(
+            Code::Refused,
+            format!("the {} would be shown on this terminal", args.field),
+        )
+        .hint("add `--show` if nobody is looking, or send it through a pipe"));
     }
     session.unlocked(|ctx, vault| {
         session.output.secret_line(&ops::reveal::reveal(ctx, vault, &args.name, args.field)?)

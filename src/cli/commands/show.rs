@@ -60,7 +60,9 @@ fn grant_lines(grant: Option<&Grant>, now: Timestamp) -> Vec<(&'static str, Cell
     let Some(grant) = grant else { return vec![("Login", Cell::new("never", Tone::Warning))] };
     let state = match grant.state {
         GrantState::Live => Cell::new(age(grant.obtained_at, now), Tone::Plain),
-        GrantState::Dead => Cell::new(format!("refused by the provider; {}", age(grant.obtained_at, now)), Tone::Bad),
+        GrantState::Dead => {
+            Cell::new(format!("refused by the provider; {}", age(grant.obtained_at, now)), Tone::Bad)
+        }
     };
     let mut lines = vec![("Login", state)];
     if let Some(at) = grant.refreshed_at {

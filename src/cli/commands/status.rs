@@ -53,9 +53,10 @@ fn as_json(session: &Session, status: &Status, held_until: Option<Timestamp>) ->
 
 fn vault_lines(status: &Status, held_until: Option<Timestamp>, now: Timestamp) -> Vec<(&'static str, Cell)> {
     let pin = match &status.pin {
-        Some(pin) if pin.kids.contains(&status.kid) => {
-            Cell::new(format!("{}, accepted on this machine {}", status.kid, age(pin.since, now)), Tone::Plain)
-        }
+        Some(pin) if pin.kids.contains(&status.kid) => Cell::new(
+            format!("{}, accepted on this machine {}", status.kid, age(pin.since, now)),
+            Tone::Plain,
+        ),
         Some(_) => Cell::new(format!("{}, not accepted on this machine", status.kid), Tone::Bad),
         None => Cell::new(format!("{}, not used on this machine yet", status.kid), Tone::Warning),
     };
@@ -73,7 +74,13 @@ fn vault_lines(status: &Status, held_until: Option<Timestamp>, now: Timestamp) -
 fn row(status: &ProfileStatus, now: Timestamp) -> Vec<Cell> {
     let name = status.listed.name.as_str();
     match &status.listed.profile {
-        Err(error) => vec![name.into(), Cell::none(), Cell::none(), Cell::none(), Cell::new(error.to_string(), Tone::Bad)],
+        Err(error) => vec![
+            name.into(),
+            Cell::none(),
+            Cell::none(),
+            Cell::none(),
+            Cell::new(error.to_string(), Tone::Bad),
+        ],
         Ok(facts) => vec![
             name.into(),
             Cell::optional(facts.profile.account.label()),

@@ -98,8 +98,11 @@ fn as_json(token: &AccessToken, profile: &str) -> SecretString {
 fn sasl(token: &AccessToken, profile: &Profile) -> Result<SecretString, Failure> {
     use base64::prelude::{BASE64_STANDARD, Engine};
     let user = profile.account.email.as_deref().ok_or_else(|| {
-        Failure::new(crate::cli::exit::Code::NotFound, format!("the address of profile `{}` is not known", profile.name))
-            .hint(format!("log in with the scope `email`: vault login {} --scope email", profile.name))
+        Failure::new(
+            crate::cli::exit::Code::NotFound,
+            format!("the address of profile `{}` is not known", profile.name),
+        )
+        .hint(format!("log in with the scope `email`: vault login {} --scope email", profile.name))
     })?;
     let response =
         Zeroizing::new(format!("user={user}\u{1}auth=Bearer {}\u{1}\u{1}", token.value.expose_secret()));

@@ -23,10 +23,16 @@ pub fn run(session: &Session, _: Args) -> Result<(), Failure> {
         }
         match until {
             Some(until) => {
-                session.output.say(&format!("The vault key is held; this ends {}", expiry(Some(until), ctx.clock.now())));
+                session.output.say(&format!(
+                    "The vault key is held; this ends {}",
+                    expiry(Some(until), ctx.clock.now())
+                ));
                 Ok(())
             }
-            None => Err(Failure::new(Code::Locked, "the vault key is not held").hint("run `vault unlock` to hold it")),
+            None => {
+                Err(Failure::new(Code::Locked, "the vault key is not held")
+                    .hint("run `vault unlock` to hold it"))
+            }
         }
     })
 }

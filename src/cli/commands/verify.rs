@@ -23,7 +23,8 @@ pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
             let accepted = verify::accept_rollback(ctx, vault)?;
             session.output.say(&format!("Accepted {accepted} older documents"));
         }
-        let summary = verify::verify(ctx, vault)?;
+        let progress = session.output.progress("Verifying");
+        let summary = verify::verify(ctx, vault, &|done, total| progress.at(done, total))?;
         if session.output.json {
             let verified = json!({ "documents": summary.documents, "items": summary.items });
             return session.output.json("verified", verified);

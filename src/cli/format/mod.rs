@@ -18,7 +18,7 @@ use std::fmt;
 use clap::ValueEnum;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::domain::VariableName;
+use crate::domain::{Variable, VariableName};
 use page::Page;
 
 /// For whom the variables are written.
@@ -48,18 +48,6 @@ impl fmt::Display for Format {
         let value = self.to_possible_value().expect("no format is hidden from the command line");
         f.write_str(value.get_name())
     }
-}
-
-/// A variable to set.
-#[derive(Clone, Debug)]
-pub struct Variable {
-    /// Its name.
-    pub name: VariableName,
-    /// Its value: any text without NUL.
-    pub value: SecretString,
-    /// Whether logs must not show the value. A profile's name or an e-mail address is no secret,
-    /// and hiding such a common word would make a log unreadable.
-    pub is_secret: bool,
 }
 
 /// What `vault env` answers.

@@ -1,0 +1,48 @@
+//! A progress line on standard error, for what takes longer than a second.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// What is done faster needs no line.
+const SILENT: Duration = Duration::from_secs(1);
+
+/// A progress line. It vanishes when it is dropped.
+pub struct Progress {
+    bar: ProgressBar,
+    begun: Instant,
+}
+
+impl Progress {
+    /// A line that begins with `what`; none at all if nobody wants to see it.
+    pub fn new(what: &'static str, is_wanted: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        if is_wanted {
+            let style = ProgressStyle::with_template("{msg} {pos} of {len} {wide_bar}");
+            bar.set_style(style.expect("the template is well-formed"));
+            bar.set_message(what);
+        } else {
+            bar.finish_and_clear();
+        }
+        Self { bar, begun: Instant::now() }
+    }
+
+    /// Says that `done` of `total` steps are done.
+    pub fn at(&self, done: usize, total: usize) {
+        if self.bar.is_finished() || self.begun.elapsed() < SILENT {
+            return;
+        }
+        if self.bar.is_hidden() {
+            // Hidden by itself where standard error is no terminal.
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.bar.set_length(total as u64);
+        self.bar.set_position(done as u64);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
