@@ -24,7 +24,7 @@ const YEAR: i64 = 12 * MONTH;
 const LONGEST: i64 = 10 * 366 * DAY;
 
 /// `3 days ago`, `just now`, or `in 47 minutes` for a moment that is still to come.
-pub fn age(then: Timestamp, now: Timestamp) -> String {
+pub(super) fn age(then: Timestamp, now: Timestamp) -> String {
     let age = now.duration_since(then);
     match age.as_secs() {
         ..=-1 => format!("in {}", duration(age)),
@@ -34,7 +34,7 @@ pub fn age(then: Timestamp, now: Timestamp) -> String {
 }
 
 /// `in 47 minutes`, `expired 5 minutes ago`, or `never`.
-pub fn expiry(expires_at: Option<Timestamp>, now: Timestamp) -> String {
+pub(super) fn expiry(expires_at: Option<Timestamp>, now: Timestamp) -> String {
     match expires_at {
         None => "never".to_owned(),
         Some(end) if end <= now => format!("expired {}", age(end, now)),
@@ -46,19 +46,19 @@ pub fn expiry(expires_at: Option<Timestamp>, now: Timestamp) -> String {
 /// `47 minutes`, however the sign is. Cut off, not rounded: nothing seems to last longer than it does.
 ///
 /// A unit is used from two of it upwards, so that at most a third is cut off.
-pub fn duration(duration: SignedDuration) -> String {
+pub(super) fn duration(duration: SignedDuration) -> String {
     WORDS.span_to_string(&coarse(duration))
 }
 
 /// The age of `then` for a column of a table: `47m`, `3d`, `0s`; with a minus if it is still to come.
-pub fn short_age(then: Timestamp, now: Timestamp) -> String {
+pub(super) fn short_age(then: Timestamp, now: Timestamp) -> String {
     let age = now.duration_since(then);
     let sign = if age.as_secs() < 0 { "-" } else { "" };
     format!("{sign}{}", SHORT.span_to_string(&coarse(age)))
 }
 
 /// The time left for a column of a table: `47m`, `expired`, `never`.
-pub fn short_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> String {
+pub(super) fn short_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> String {
     match expires_at {
         None => "never".to_owned(),
         Some(end) if end <= now => "expired".to_owned(),
@@ -86,7 +86,7 @@ fn coarse(duration: SignedDuration) -> Span {
 /// Why a text is no duration.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum InvalidDuration {
+pub(super) enum InvalidDuration {
     /// It is not written as one.
     #[error("{0:?} is no duration: write for example 90s, 10m, 1h30m or 2d")]
     Malformed(String),
@@ -111,7 +111,7 @@ pub enum InvalidDuration {
 ///
 /// If it is not written as a duration, is negative, has parts of a second, months or years, or is
 /// longer than ten years.
-pub fn parse_duration(text: &str) -> Result<SignedDuration, InvalidDuration> {
+pub(super) fn parse_duration(text: &str) -> Result<SignedDuration, InvalidDuration> {
     let malformed = || InvalidDuration::Malformed(text.chars().take(40).collect());
     if text.starts_with('-') || text.ends_with("ago") {
         return Err(InvalidDuration::Negative);

@@ -31,7 +31,7 @@ Exit codes: 0 done, 2 usage, 3 not found, 4 locked, 5 login needed, 6 integrity,
 /// What every command takes.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
-pub struct Globals {
+pub(super) struct Globals {
     /// Use the vault in this directory [env: VAULT_DIR]
     #[arg(long, global = true, value_name = "DIR")]
     pub vault_dir: Option<PathBuf>,
@@ -54,7 +54,7 @@ pub struct Globals {
 
 /// When to use colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum When {
+pub(super) enum When {
     /// On a terminal, unless NO_COLOR is set
     #[default]
     Auto,
@@ -66,20 +66,21 @@ pub enum When {
 
 /// The whole command line. Each command's own arguments are built only when it is the one.
 pub fn command() -> Command {
-    let top = Command::new("vault")
+    Globals::augment_args(Command::new("vault"))
         .about(ABOUT)
+        .long_about(None)
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(AFTER_HELP)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .infer_subcommands(false)
         .styles(Styles::plain())
-        .color(ColorChoice::Never);
-    Globals::augment_args(top).subcommands(commands::all())
+        .color(ColorChoice::Never)
+        .subcommands(commands::all())
 }
 
 /// Prints clap's own answer: help on standard output, a mistake on standard error.
-pub fn explain(refused: &clap::Error) -> ExitCode {
+pub(super) fn explain(refused: &clap::Error) -> ExitCode {
     // A closed pipe is nobody's mistake.
     let _ = refused.print();
     if refused.use_stderr() { Code::Usage.into() } else { Code::Done.into() }
@@ -87,14 +88,14 @@ pub fn explain(refused: &clap::Error) -> ExitCode {
 
 impl Globals {
     /// The global options of a command line.
-    pub fn of(matches: &clap::ArgMatches) -> Result<Self, Failure> {
+    pub(super) fn of(matches: &clap::ArgMatches) -> Result<Self, Failure> {
         Self::from_arg_matches(matches).map_err(|error| Failure::usage(error.to_string()))
     }
 }
 
 /// The profile that a command is about.
 #[derive(Clone, Debug, Default, Args)]
-pub struct ProfileArg {
+pub(super) struct ProfileArg {
     /// The profile [default: VAULT_PROFILE, else the default profile]
     #[arg(value_name = "NAME", add = super::complete::profiles())]
     name: Option<ProfileName>,
@@ -105,12 +106,12 @@ pub struct ProfileArg {
 
 impl ProfileArg {
     /// The name that was typed, if one was.
-    pub fn typed(&self) -> Option<&ProfileName> {
+    pub(super) fn typed(&self) -> Option<&ProfileName> {
         self.name.as_ref().or(self.option.as_ref())
     }
 
     /// The profile that is meant: the typed one, VAULT_PROFILE, the default, or a picked one.
-    pub fn resolve(&self, session: &Session, ctx: Context<'_>) -> Result<ProfileName, Failure> {
+    pub(super) fn resolve(&self, session: &Session, ctx: Context<'_>) -> Result<ProfileName, Failure> {
         if let Some(name) = self.typed() {
             return Ok(name.clone());
         }
@@ -128,7 +129,7 @@ impl ProfileArg {
 
 /// `VAR=field`, split at the first `=`.
 #[derive(Clone, Debug)]
-pub struct Assignment(pub VariableName, pub Field);
+pub(super) struct Assignment(pub VariableName, pub Field);
 
 impl std::str::FromStr for Assignment {
     type Err = String;
@@ -143,7 +144,7 @@ impl std::str::FromStr for Assignment {
 
 /// Variables besides the default ones.
 #[derive(Clone, Debug, Default, Args)]
-pub struct SetArgs {
+pub(super) struct SetArgs {
     /// Also set VAR to a field: access_token, api_key, client_id, client_secret, refresh_token,
     /// account or expires_at
     #[arg(long = "set", value_name = "VAR=FIELD")]
@@ -152,12 +153,12 @@ pub struct SetArgs {
 
 impl SetArgs {
     /// The assignments.
-    pub fn assignments(&self) -> Vec<(VariableName, Field)> {
+    pub(super) fn assignments(&self) -> Vec<(VariableName, Field)> {
         self.set.iter().map(|Assignment(variable, field)| (variable.clone(), *field)).collect()
     }
 }
 
 /// Reads a duration such as `10m`.
-pub fn duration(text: &str) -> Result<SignedDuration, String> {
+pub(super) fn duration(text: &str) -> Result<SignedDuration, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }

@@ -11,7 +11,7 @@ use super::session::Session;
 use crate::ops::registry;
 
 /// Answers a shell that asks for completions, and says whether one did.
-pub fn answer() -> bool {
+pub(super) fn answer() -> bool {
     CompleteEnv::with_factory(super::args::command)
         .var("VAULT_COMPLETE")
         .try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref())
@@ -19,7 +19,7 @@ pub fn answer() -> bool {
 }
 
 /// Completes names of profiles. Needs no key.
-pub fn profiles() -> ArgValueCompleter {
+pub(super) fn profiles() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         candidates(typed, |session| {
             session.with(|ctx| Ok(registry::names(ctx)?.iter().map(ToString::to_string).collect()))
@@ -28,7 +28,7 @@ pub fn profiles() -> ArgValueCompleter {
 }
 
 /// Completes names of clients. Needs no key.
-pub fn clients() -> ArgValueCompleter {
+pub(super) fn clients() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         candidates(typed, |session| {
             session.with(|ctx| {

@@ -17,7 +17,7 @@ const MAX_LINE: u64 = 16 * 1024;
 
 /// The way to the user.
 #[derive(Clone, Debug)]
-pub struct TerminalCourier {
+pub(super) struct TerminalCourier {
     /// Where to talk.
     pub output: Output,
     /// Whether to open a browser.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// What the environment says, as far as it matters to us.
 #[derive(Clone, Debug, Default)]
-pub struct Environment {
+pub(super) struct Environment {
     /// `VAULT_DIR`: the vault directory.
     pub vault_dir: Option<PathBuf>,
     /// `VAULT_PROFILE`: the profile that is meant where none is named.
@@ -33,7 +33,7 @@ pub struct Environment {
 }
 
 /// The variables that unlock the vault. No program that we start gets them.
-pub const UNLOCKING: [&str; 3] = ["VAULT_PASSPHRASE_FILE", "VAULT_PASSPHRASE_COMMAND", "VAULT_IDENTITY_FILE"];
+pub(super) const UNLOCKING: [&str; 3] = ["VAULT_PASSPHRASE_FILE", "VAULT_PASSPHRASE_COMMAND", "VAULT_IDENTITY_FILE"];
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 fn variable(name: &str) -> Option<OsString> {
@@ -43,7 +43,7 @@ fn variable(name: &str) -> Option<OsString> {
 
 impl Environment {
     /// Reads it.
-    pub fn read() -> Self {
+    pub(super) fn read() -> Self {
         let path = |name| variable(name).map(PathBuf::from);
         Self {
             vault_dir: path("VAULT_DIR"),

@@ -15,7 +15,7 @@ use crate::{oauth, ops, seal, store, unlock};
 
 /// Why a command failed, as it is told.
 #[derive(Debug)]
-pub struct Failure {
+pub(super) struct Failure {
     /// The exit status: one of ours, or that of a shell that cannot run a program.
     pub status: u8,
     /// What happened, and its causes.
@@ -28,24 +28,24 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with one message.
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
         Self { status: code as u8, messages: vec![message.into()], hints: Vec::new(), block: None }
     }
 
     /// The command line makes no sense.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(super) fn usage(message: impl Into<String>) -> Self {
         Self::new(Code::Usage, message)
     }
 
     /// Adds what the user can do.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
     /// A program could not be run; `status` is what a shell would answer.
-    pub fn of_program(status: u8, error: &dyn StdError) -> Self {
+    pub(super) fn of_program(status: u8, error: &dyn StdError) -> Self {
         Self { status, ..Self::of(Code::Storage, error) }
     }
 

@@ -9,7 +9,7 @@ use crate::ops::registry::{Facts, Listed};
 use crate::ops::status::{ProfileStatus, Status};
 
 /// A profile in a list.
-pub fn listed(listed: &Listed) -> Value {
+pub(super) fn listed(listed: &Listed) -> Value {
     match &listed.profile {
         Ok(facts) => facts_of(facts),
         Err(error) => json!({ "name": listed.name, "error": error.to_string() }),
@@ -17,7 +17,7 @@ pub fn listed(listed: &Listed) -> Value {
 }
 
 /// A profile with everything that needs no key.
-pub fn facts_of(facts: &Facts) -> Value {
+pub(super) fn facts_of(facts: &Facts) -> Value {
     let mut value = profile(&facts.profile);
     value["id"] = json!(facts.id);
     value["client"] = json!(facts.client);
@@ -27,12 +27,12 @@ pub fn facts_of(facts: &Facts) -> Value {
 }
 
 /// The facts of a profile that was just made or changed. Its client is its document there.
-pub fn profile(profile: &Profile) -> Value {
+pub(super) fn profile(profile: &Profile) -> Value {
     serde_json::to_value(profile).unwrap_or(Value::Null)
 }
 
 /// A client in a list.
-pub fn listed_client(listed: &clients::Listed) -> Value {
+pub(super) fn listed_client(listed: &clients::Listed) -> Value {
     match &listed.client {
         Ok((id, facts, has_secret)) => {
             let mut value = client(facts);
@@ -46,12 +46,12 @@ pub fn listed_client(listed: &clients::Listed) -> Value {
 }
 
 /// The facts of a client.
-pub fn client(client: &Client) -> Value {
+pub(super) fn client(client: &Client) -> Value {
     serde_json::to_value(client).unwrap_or(Value::Null)
 }
 
 /// A key slot, without what is sealed in it.
-pub fn slot(slot: &KeySlot) -> Value {
+pub(super) fn slot(slot: &KeySlot) -> Value {
     let mut value = json!({ "id": slot.id, "type": slot.kind.as_str(), "created_at": slot.created_at });
     match &slot.kind {
         SlotKind::Keychain { entry } => value["entry"] = json!(entry),
@@ -62,7 +62,7 @@ pub fn slot(slot: &KeySlot) -> Value {
 }
 
 /// How the vault is.
-pub fn status(status: &Status, held_until: Option<Timestamp>) -> Value {
+pub(super) fn status(status: &Status, held_until: Option<Timestamp>) -> Value {
     json!({
         "location": status.location,
         "vault": status.vault,
@@ -75,7 +75,7 @@ pub fn status(status: &Status, held_until: Option<Timestamp>) -> Value {
 }
 
 /// How a profile is.
-pub fn profile_status(status: &ProfileStatus) -> Value {
+pub(super) fn profile_status(status: &ProfileStatus) -> Value {
     let mut value = listed(&status.listed);
     value["token_expires_at"] = json!(status.token_expires_at);
     value["warnings"] = status.warnings.iter().map(|warning| json!(warning.to_string())).collect();

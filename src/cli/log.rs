@@ -18,7 +18,7 @@ const OURS: &str = "vault";
 
 /// How much the log says.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Verbosity {
+pub(super) struct Verbosity {
     /// How often `-v` was given.
     pub verbose: u8,
     /// Whether `-q` was given.
@@ -40,7 +40,7 @@ impl Verbosity {
 
 /// Starts the log: warnings, unless the command line or else `rust_log`, the value of `RUST_LOG`, says
 /// otherwise. Does nothing if a log has been started already.
-pub fn start(verbosity: Verbosity, rust_log: Option<&str>) {
+pub(super) fn start(verbosity: Verbosity, rust_log: Option<&str>) {
     let log = our_log(verbosity, rust_log, Target::Stderr);
     let level = log.inner.filter();
     if log::set_boxed_logger(Box::new(log)).is_ok() {
@@ -51,7 +51,7 @@ pub fn start(verbosity: Verbosity, rust_log: Option<&str>) {
 /// Makes a panic say that it is a bug, and where; its message could hold a secret.
 ///
 /// Whoever catches the panic, or the end of the main thread, still picks the exit code.
-pub fn hide_panics() {
+pub(super) fn hide_panics() {
     std::panic::set_hook(Box::new(|panic| {
         // Standard error may be closed, and a panic in here would end the process at once.
         let _ = io::stderr().write_all(bug_report(panic.location()).as_bytes());

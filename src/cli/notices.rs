@@ -6,13 +6,13 @@ use crate::ops::{Notice, Notices};
 
 /// Tells notices on standard error.
 #[derive(Clone, Copy, Debug)]
-pub struct StderrNotices {
+pub(super) struct StderrNotices {
     output: Output,
 }
 
 impl StderrNotices {
     /// Notices that go where `output` says.
-    pub fn new(output: Output) -> Self {
+    pub(super) fn new(output: Output) -> Self {
         Self { output }
     }
 }

@@ -15,7 +15,7 @@ use super::table::{Look, printable};
 
 /// Where answers and talk go.
 #[derive(Clone, Copy, Debug)]
-pub struct Output {
+pub(super) struct Output {
     /// Whether answers are JSON.
     pub json: bool,
     quiet: bool,
@@ -24,7 +24,7 @@ pub struct Output {
 
 impl Output {
     /// The output that the command line and the environment ask for.
-    pub fn new(globals: &Globals, environment: &Environment) -> Self {
+    pub(super) fn new(globals: &Globals, environment: &Environment) -> Self {
         let colour = match globals.color {
             When::Always => true,
             When::Never => false,
@@ -34,60 +34,60 @@ impl Output {
     }
 
     /// How tables are to look.
-    pub fn look(self) -> Look {
+    pub(super) fn look(self) -> Look {
         Look { width: width(), colour: self.colour }
     }
 
     /// Writes the answer to standard output.
-    pub fn answer(self, text: &str) -> Result<(), Failure> {
+    pub(super) fn answer(self, text: &str) -> Result<(), Failure> {
         write_out(text.as_bytes())
     }
 
     /// Writes a secret answer and a line break to standard output.
-    pub fn secret_line(self, secret: &SecretString) -> Result<(), Failure> {
+    pub(super) fn secret_line(self, secret: &SecretString) -> Result<(), Failure> {
         write_out(secret.expose_secret().as_bytes())?;
         write_out(b"\n")
     }
 
     /// Writes a secret answer to standard output as it is.
-    pub fn secret(self, secret: &SecretString) -> Result<(), Failure> {
+    pub(super) fn secret(self, secret: &SecretString) -> Result<(), Failure> {
         write_out(secret.expose_secret().as_bytes())
     }
 
     /// Writes `things` under `plural`, or under whatever names they are, as versioned JSON.
-    pub fn json(self, plural: &str, things: Value) -> Result<(), Failure> {
+    pub(super) fn json(self, plural: &str, things: Value) -> Result<(), Failure> {
         let mut object = json!({ "version": 1 });
         object[plural] = things;
         self.answer(&format!("{object:#}\n"))
     }
 
     /// Says something to the person, unless nobody wants to hear it.
-    pub fn say(self, text: &str) {
+    pub(super) fn say(self, text: &str) {
         if !self.quiet {
             say(text);
         }
     }
 
     /// A progress line, for what may take longer than a second.
-    pub fn progress(self, what: &'static str) -> Progress {
+    pub(super) fn progress(self, what: &'static str) -> Progress {
         Progress::new(what, !self.quiet)
     }
 
     /// Warns the person, even when quiet.
-    pub fn warn(self, text: &str) {
+    pub(super) fn warn(self, text: &str) {
         say(&format!("warning: {text}"));
     }
 }
 
 /// Sends commands to the program that reads our output, on the stream that is not the answer.
-pub fn command_channel(commands: &SecretString) {
+pub(super) fn command_channel(commands: &SecretString) {
     let mut stderr = io::stderr().lock();
     // Whoever does not read them does not obey them either.
     let _ = stderr.write_all(commands.expose_secret().as_bytes()).and_then(|()| stderr.flush());
 }
 
 /// Tells why the command failed, and returns its exit code.
-pub fn fail(failure: &Failure) -> ExitCode {
+pub(super) fn fail(failure: &Failure) -> ExitCode {
     let mut text = failure.to_string();
     if let Some(block) = &failure.block {
         text.push_str(&rescue(block));

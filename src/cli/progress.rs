@@ -8,14 +8,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 const SILENT: Duration = Duration::from_secs(1);
 
 /// A progress line. It vanishes when it is dropped.
-pub struct Progress {
+pub(super) struct Progress {
     bar: ProgressBar,
     begun: Instant,
 }
 
 impl Progress {
     /// A line that begins with `what`; none at all if nobody wants to see it.
-    pub fn new(what: &'static str, is_wanted: bool) -> Self {
+    pub(super) fn new(what: &'static str, is_wanted: bool) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         if is_wanted {
             let style = ProgressStyle::with_template("{msg} {pos} of {len} {wide_bar}");
@@ -28,7 +28,7 @@ impl Progress {
     }
 
     /// Says that `done` of `total` steps are done.
-    pub fn at(&self, done: usize, total: usize) {
+    pub(super) fn at(&self, done: usize, total: usize) {
         if self.bar.is_finished() || self.begun.elapsed() < SILENT {
             return;
         }

@@ -18,7 +18,7 @@ use crate::unlock::Prompt;
 const MAX_SIZE: u64 = 64 * 1024 + 2;
 
 /// Reads the secret in `source`: a file, or `-` for standard input.
-pub fn read(what: &str, source: &Path) -> Result<SecretString, Failure> {
+pub(super) fn read(what: &str, source: &Path) -> Result<SecretString, Failure> {
     let bytes = read_bytes(what, source, MAX_SIZE)?;
     let text =
         std::str::from_utf8(&bytes).map_err(|_| Failure::usage(format!("{what} is not UTF-8 text")))?;
@@ -26,7 +26,7 @@ pub fn read(what: &str, source: &Path) -> Result<SecretString, Failure> {
 }
 
 /// Reads the secret in `source`, or asks for it on a terminal.
-pub fn read_or_ask(session: &Session, what: &str, source: Option<&PathBuf>) -> Result<SecretString, Failure> {
+pub(super) fn read_or_ask(session: &Session, what: &str, source: Option<&PathBuf>) -> Result<SecretString, Failure> {
     match source {
         Some(source) => read(what, source),
         None if session.may_ask() => {
@@ -38,7 +38,7 @@ pub fn read_or_ask(session: &Session, what: &str, source: Option<&PathBuf>) -> R
 }
 
 /// At most `limit` bytes of a file or of standard input.
-pub fn read_bytes(what: &str, source: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+pub(super) fn read_bytes(what: &str, source: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let reader: Box<dyn Read> = if source == Path::new("-") {
         Box::new(io::stdin())
     } else {

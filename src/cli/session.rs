@@ -20,7 +20,7 @@ use crate::unlock::agent::Client;
 use crate::unlock::{Keychain, PassphraseSource, Ways, keychain};
 
 /// One run of the program.
-pub struct Session {
+pub(super) struct Session {
     /// Where answers and talk go.
     pub output: Output,
     /// What the environment says.
@@ -36,7 +36,7 @@ pub struct Session {
 
 impl Session {
     /// Finds out where everything is. Touches nothing.
-    pub fn new(globals: Globals, environment: Environment) -> Result<Self, Failure> {
+    pub(super) fn new(globals: Globals, environment: Environment) -> Result<Self, Failure> {
         let rust_log = environment.rust_log.as_ref().and_then(|text| text.to_str());
         log::start(Verbosity { verbose: globals.verbose, quiet: globals.quiet }, rust_log);
         let base = BaseDirs::new().ok_or_else(|| {
@@ -58,7 +58,7 @@ impl Session {
     }
 
     /// Runs `work` with everything that an operation needs.
-    pub fn with<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub(super) fn with<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
         let agent = self.agent();
         let ways = Ways {
             prompt: &Terminal,
@@ -80,7 +80,7 @@ impl Session {
     }
 
     /// Runs `work` with the vault unlocked.
-    pub fn unlocked<T>(
+    pub(super) fn unlocked<T>(
         &self,
         work: impl FnOnce(Context<'_>, &Unlocked) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
@@ -88,49 +88,44 @@ impl Session {
     }
 
     /// The person at the terminal.
-    pub fn terminal(&self) -> Terminal {
+    pub(super) fn terminal(&self) -> Terminal {
         Terminal
     }
 
     /// Whether the person may be asked.
-    pub fn may_ask(&self) -> bool {
+    pub(super) fn may_ask(&self) -> bool {
         may_ask(&self.globals)
     }
 
     /// Whether the command line forbids every interaction.
-    pub fn no_input(&self) -> bool {
+    pub(super) fn no_input(&self) -> bool {
         self.globals.no_input
     }
 
     /// The keychain of this machine.
-    pub fn keychain(&self) -> &dyn Keychain {
+    pub(super) fn keychain(&self) -> &dyn Keychain {
         &*self.keychain
     }
 
     /// Where the agent's socket is.
-    pub fn runtime_dir(&self) -> &Path {
+    pub(super) fn runtime_dir(&self) -> &Path {
         &self.runtime_dir
     }
 
-    /// The directory of the vault.
-    pub fn store(&self) -> &Directory {
-        &self.store
-    }
-
     /// The profile that `VAULT_PROFILE` names.
-    pub fn profile_from_environment(&self) -> Result<Option<ProfileName>, Failure> {
+    pub(super) fn profile_from_environment(&self) -> Result<Option<ProfileName>, Failure> {
         let Some(name) = &self.environment.profile else { return Ok(None) };
         let name = name.to_str().unwrap_or_default();
         name.parse().map(Some).map_err(|error| Failure::usage(format!("VAULT_PROFILE: {error}")))
     }
 
     /// Lets the person pick one of `known`.
-    pub fn pick_profile(&self, known: &[String]) -> Result<ProfileName, Failure> {
+    pub(super) fn pick_profile(&self, known: &[String]) -> Result<ProfileName, Failure> {
         Terminal.pick(known)
     }
 
     /// The passphrase source that the environment names.
-    pub fn passphrase(&self) -> Result<Option<PassphraseSource>, Failure> {
+    pub(super) fn passphrase(&self) -> Result<Option<PassphraseSource>, Failure> {
         if let Some(path) = &self.environment.passphrase_file {
             return Ok(Some(PassphraseSource::File(path.clone())));
         }

@@ -12,7 +12,7 @@ const GAP: u16 = 2;
 
 /// What the place is like where the text goes.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Look {
+pub(super) struct Look {
     /// Columns of the terminal; `None` where nobody needs lines to be broken, as in a pipe.
     pub width: Option<u16>,
     /// Whether colour is wanted.
@@ -21,7 +21,7 @@ pub struct Look {
 
 /// What a cell means, as its words say too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tone {
+pub(super) enum Tone {
     /// Nothing particular.
     #[default]
     Plain,
@@ -37,24 +37,24 @@ pub enum Tone {
 
 /// One cell of a table, or one value of the details.
 #[derive(Clone, Debug)]
-pub struct Cell {
+pub(super) struct Cell {
     text: String,
     tone: Tone,
 }
 
 impl Cell {
     /// A cell that shows `text`, less what a terminal would obey.
-    pub fn new(text: impl AsRef<str>, tone: Tone) -> Self {
+    pub(super) fn new(text: impl AsRef<str>, tone: Tone) -> Self {
         Self { text: printable(text.as_ref()).into_owned(), tone }
     }
 
     /// A cell for what there is not.
-    pub fn none() -> Self {
+    pub(super) fn none() -> Self {
         Self::new("-", Tone::Faint)
     }
 
     /// A cell for `text`, if there is one.
-    pub fn optional(text: Option<impl AsRef<str>>) -> Self {
+    pub(super) fn optional(text: Option<impl AsRef<str>>) -> Self {
         text.map_or_else(Self::none, Self::from)
     }
 
@@ -77,7 +77,7 @@ impl<T: AsRef<str>> From<T> for Cell {
 }
 
 /// Rows under the names of their columns. Every line ends with a line break.
-pub fn table(header: &[&str], rows: Vec<Vec<Cell>>, look: Look) -> String {
+pub(super) fn table(header: &[&str], rows: Vec<Vec<Cell>>, look: Look) -> String {
     let names = header.iter().map(|name| comfy_table::Cell::new(name).add_attribute(Attribute::Bold));
     let mut table = bare_table(look);
     table.set_header(names.collect::<Vec<_>>());
@@ -88,7 +88,7 @@ pub fn table(header: &[&str], rows: Vec<Vec<Cell>>, look: Look) -> String {
 /// One thing, as a line `key:  value` for each fact, the values under one another.
 ///
 /// Values are never broken: they are what people copy.
-pub fn details(facts: Vec<(&str, Cell)>, look: Look) -> String {
+pub(super) fn details(facts: Vec<(&str, Cell)>, look: Look) -> String {
     let mut table = bare_table(Look { width: None, ..look });
     let key = |key: &str| comfy_table::Cell::new_owned(format!("{key}:")).add_attribute(Attribute::Bold);
     table.add_rows(facts.into_iter().map(|(name, value)| vec![key(name), value.styled()]));
@@ -97,7 +97,7 @@ pub fn details(facts: Vec<(&str, Cell)>, look: Look) -> String {
 
 /// `text` with every character replaced that a terminal would obey or that hides what is written:
 /// controls, line breaks, marks of direction, and what has no width.
-pub fn printable(text: &str) -> Cow<'_, str> {
+pub(super) fn printable(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_printable) {
         return Cow::Borrowed(text);
     }

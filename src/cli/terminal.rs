@@ -15,16 +15,16 @@ const TRIES: usize = 3;
 
 /// The person, as far as a terminal reaches.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Terminal;
+pub(super) struct Terminal;
 
 impl Terminal {
     /// Whether somebody can be asked: both what is typed and what is said go through a terminal.
-    pub fn is_there(self) -> bool {
+    pub(super) fn is_there(self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
     /// Asks for a new passphrase, twice.
-    pub fn new_passphrase(self, question: &str) -> Result<SecretString, Failure> {
+    pub(super) fn new_passphrase(self, question: &str) -> Result<SecretString, Failure> {
         for _ in 0..TRIES {
             let first = self.passphrase(question)?;
             if let Err(error) = passphrase::check(&first) {
@@ -40,7 +40,7 @@ impl Terminal {
     }
 
     /// Lets the person pick a profile.
-    pub fn pick(self, known: &[String]) -> Result<ProfileName, Failure> {
+    pub(super) fn pick(self, known: &[String]) -> Result<ProfileName, Failure> {
         let picked =
             dialoguer::Select::new().with_prompt("Which profile").items(known).default(0).interact_opt();
         match picked {
@@ -50,7 +50,7 @@ impl Terminal {
     }
 
     /// Asks a question that is answered with yes or no; no answer is no.
-    pub fn confirm_plainly(self, question: &str) -> bool {
+    pub(super) fn confirm_plainly(self, question: &str) -> bool {
         let _ = write!(io::stderr(), "{} [y/N] ", printable(question));
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")

@@ -38,7 +38,7 @@ pub enum Error {
 /// # Errors
 ///
 /// If it is too large, malformed, or anything but an object.
-pub fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
     if bytes.len() > MAX_SIZE {
         return Err(Error::TooLarge);
     }
@@ -56,7 +56,7 @@ pub fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
 /// The canonical form (RFC 8785): sorted keys, no spaces.
 ///
 /// `serde_json` keeps keys sorted, and escapes strings as RFC 8785, 3.2.2.2 asks.
-pub fn canonical(object: &Map<String, Value>) -> Vec<u8> {
+pub(super) fn canonical(object: &Map<String, Value>) -> Vec<u8> {
     serde_json::to_vec(object).expect("a JSON value can be written to memory")
 }
 

@@ -25,7 +25,7 @@ Examples:
   vault add-profile work --client-file client_secret.json --scope gmail.readonly
   vault add-profile private --client google --account me@example.com --scope drive.readonly
   vault add-profile sso --issuer https://sso.example.com --client-id my-client")]
-pub struct Args {
+pub(super) struct Args {
     /// What to call the profile
     #[arg(value_name = "NAME", required_unless_present = "profile")]
     name: Option<ProfileName>,
@@ -50,7 +50,7 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let name = args.name.or(args.profile).expect("the parser requires one of them");
     session.with(|ctx| {
         // Everything that can be refused is refused before a vault is made or a browser opens.
@@ -94,7 +94,7 @@ fn api_key(source: Option<&PathBuf>) -> Result<Option<SecretString>, Failure> {
 }
 
 /// Says what was linked.
-pub fn report(session: &Session, profile: &Profile) -> Result<(), Failure> {
+pub(super) fn report(session: &Session, profile: &Profile) -> Result<(), Failure> {
     if session.output.json {
         return session.output.json("profiles", serde_json::json!([json::profile(profile)]));
     }

@@ -9,14 +9,14 @@ use crate::serve::agent;
 
 /// Hold vault keys for a while
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The directory of the socket
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
 }
 
 /// Runs it until it holds no key any more.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let dir = args.dir.as_deref().unwrap_or(session.runtime_dir());
     agent::run(dir).map_err(|error| Failure::new(Code::Storage, error.to_string()))
 }

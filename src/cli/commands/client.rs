@@ -21,7 +21,7 @@ use crate::ops::clients::{self, Issuer, Listed, NewClient};
 /// A client is how you present yourself to a provider: a client id, mostly with a secret. It is
 /// stored once and serves many profiles.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     command: Action,
 }
@@ -68,7 +68,7 @@ struct AddArgs {
 /// Who issues the tokens.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Provider")]
-pub struct IssuerArgs {
+pub(super) struct IssuerArgs {
     /// A provider that vault knows by name [default: google]
     #[arg(long, value_name = "NAME", conflicts_with_all = ["issuer", "token_url"])]
     provider: Option<String>,
@@ -92,7 +92,7 @@ pub struct IssuerArgs {
 /// A new client.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "New client")]
-pub struct ClientArgs {
+pub(super) struct ClientArgs {
     /// The JSON file that the provider's console lets you download
     #[arg(long, value_name = "JSON", conflicts_with_all = ["client_id", "client_secret_file"])]
     client_file: Option<PathBuf>,
@@ -140,12 +140,12 @@ fn known(provider: &'static provider::Provider) -> Option<Issuer> {
 
 impl ClientArgs {
     /// Whether a client is described at all.
-    pub fn describes_a_client(&self) -> bool {
+    pub(super) fn describes_a_client(&self) -> bool {
         self.client_file.is_some() || self.client_id.is_some()
     }
 
     /// The client that is described, with its secret.
-    pub fn read(
+    pub(super) fn read(
         &self,
         session: &Session,
         issuer: &IssuerArgs,
@@ -225,7 +225,7 @@ fn registered_loopback(uris: &[String]) -> Result<Url, Failure> {
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     match args.command {
         Action::List => session.with(|ctx| list(session, &clients::list(ctx)?)),
         Action::Show { name } => session.with(|ctx| show(session, &clients::show(ctx, &name)?)),

@@ -15,14 +15,14 @@ Examples:
   zsh         vault completions zsh > ~/.zfunc/_vault
   fish        vault completions fish > ~/.config/fish/completions/vault.fish
   powershell  vault completions powershell >> $PROFILE")]
-pub struct Args {
+pub(super) struct Args {
     /// The shell
     #[arg(value_parser = ["bash", "elvish", "fish", "powershell", "zsh"])]
     shell: String,
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let shells = Shells::builtins();
     let shell = shells.completer(&args.shell).expect("the parser takes only shells that there are");
     let mut script = Vec::new();

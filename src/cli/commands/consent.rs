@@ -14,7 +14,7 @@ use crate::ops::login::Request;
 
 /// How the user consents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Flow {
+pub(super) enum Flow {
     /// Open a browser on this machine
     Browser,
     /// Open the address anywhere, and paste the one where it ends
@@ -26,7 +26,7 @@ pub enum Flow {
 /// The options of a login.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Login")]
-pub struct ConsentArgs {
+pub(super) struct ConsentArgs {
     /// How to consent [default: browser if there is one, else paste]
     #[arg(long, value_name = "HOW")]
     flow: Option<Flow>,
@@ -43,12 +43,12 @@ pub struct ConsentArgs {
 
 impl ConsentArgs {
     /// Whether there is to be a login at all.
-    pub fn is_wanted(&self) -> bool {
+    pub(super) fn is_wanted(&self) -> bool {
         self.flow != Some(Flow::None)
     }
 
     /// The way to the user.
-    pub fn courier(&self, session: &Session) -> Result<TerminalCourier, Failure> {
+    pub(super) fn courier(&self, session: &Session) -> Result<TerminalCourier, Failure> {
         if session.no_input() {
             return Err(Failure::new(
                 Code::LoginNeeded,
@@ -66,7 +66,7 @@ impl ConsentArgs {
     }
 
     /// The login that is asked for.
-    pub fn request<'a>(&'a self, courier: &'a TerminalCourier, replace_account: bool) -> Request<'a> {
+    pub(super) fn request<'a>(&'a self, courier: &'a TerminalCourier, replace_account: bool) -> Request<'a> {
         let patience = Duration::try_from(self.timeout).unwrap_or_default();
         Request { courier, scopes: &self.scopes, patience, replace_account }
     }

@@ -20,7 +20,7 @@ Examples:
   vault edit work --set GMAIL_TOKEN=access_token
   vault edit work --api-key-file key.txt
   vault edit work --client other && vault login work")]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     profile: ProfileArg,
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let api_key =
         args.api_key_file.as_ref().map(|source| secret_input::read("the API key", source)).transpose()?;
     let changes = Changes {

@@ -19,7 +19,7 @@ Examples:
   vault env work --format nushell | from json | load-env
   vault env work --format docker > run.env && docker run --env-file run.env IMAGE
   vault env work --set TOKEN=access_token --set KEY=api_key")]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     profile: ProfileArg,
     /// For whom the variables are written
@@ -30,7 +30,7 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.with(|ctx| {
         let name = args.profile.resolve(session, ctx)?;
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;

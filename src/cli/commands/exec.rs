@@ -24,7 +24,7 @@ Examples:
   vault exec work --set TOKEN=access_token -- sh -c 'curl -H \"Authorization: Bearer $TOKEN\" …'
 
 Exit status: the program's; 127 if it is not found, 126 if it cannot be run.")]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     profile: ProfileArg,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub struct Args {
 }
 
 /// Runs it. Returns only if the program could not be started.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let (program, arguments) = args.command.split_first().expect("the parser requires a program");
     let mut command = Command::new(program);
     command.args(arguments);

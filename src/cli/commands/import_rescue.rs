@@ -13,14 +13,14 @@ use crate::seal::MAX_SIZE;
 /// When new tokens can be saved nowhere, vault prints them as a sealed rescue block and exits with
 /// 11. This command puts them in their place.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The file with the block; `-` reads standard input
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let bytes = secret_input::read_bytes("the rescue block", &args.file, MAX_SIZE as u64)?;
     let block = between_marks(&bytes);
     session.unlocked(|ctx, vault| {

@@ -22,7 +22,7 @@ Examples:
   vault init
   vault init --unlock passphrase
   age-keygen -o ~/.config/age/key.txt && vault init --unlock identity --identity ~/.config/age/key.txt")]
-pub struct Args {
+pub(super) struct Args {
     /// What unlocks the vault
     #[arg(long, value_name = "HOW")]
     unlock: Option<Unlock>,
@@ -42,7 +42,7 @@ enum Unlock {
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.with(|ctx| {
         if Vault::find(ctx)?.is_some() {
             return Err(crate::ops::Error::VaultExists { location: ctx.store.location() }.into());
@@ -70,7 +70,7 @@ pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
 }
 
 /// The vault, unlocked. If there is none, one is made with the best way that works here.
-pub fn open_or_make(session: &Session, ctx: Context<'_>) -> Result<Unlocked, Failure> {
+pub(super) fn open_or_make(session: &Session, ctx: Context<'_>) -> Result<Unlocked, Failure> {
     match Vault::find(ctx)? {
         Some(vault) => Ok(vault.unlock(ctx)?),
         None => Ok(init(ctx, &best(session)?)?),
@@ -92,7 +92,7 @@ fn best(session: &Session) -> Result<FirstSlot, Failure> {
 }
 
 /// A new passphrase: from where the environment says, else typed twice.
-pub fn new_passphrase(session: &Session) -> Result<SecretString, Failure> {
+pub(super) fn new_passphrase(session: &Session) -> Result<SecretString, Failure> {
     if let Some(source) = session.passphrase()? {
         return source.read().map_err(|error| Failure::new(Code::Locked, error.to_string()));
     }
@@ -108,6 +108,6 @@ pub fn new_passphrase(session: &Session) -> Result<SecretString, Failure> {
 }
 
 /// The path as it is remembered, whatever the next command's directory is.
-pub fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
+pub(super) fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
     std::path::absolute(&path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }

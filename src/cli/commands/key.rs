@@ -21,7 +21,7 @@ use crate::unlock::recipient::Recipient;
 /// Each key slot opens the vault by itself: the keychain, a passphrase, or an age recipient, such as
 /// a recovery key that lies in a safe.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     command: Action,
 }
@@ -62,7 +62,7 @@ struct AddArgs {
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     match args.command {
         Action::List => session.with(|ctx| list(session, &key_slots::list(ctx)?, ctx.clock.now())),
         Action::Add(args) => add(session, args),

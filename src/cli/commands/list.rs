@@ -15,10 +15,10 @@ use crate::ops::registry::{self, Facts, Listed};
 ///
 /// Needs no key and opens nothing; what it shows has not been verified.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(super) struct Args {}
 
 /// Runs it.
-pub fn run(session: &Session, _: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, _: Args) -> Result<(), Failure> {
     session.with(|ctx| {
         let profiles = registry::list(ctx)?;
         if session.output.json {
@@ -53,7 +53,7 @@ fn row(listed: &Listed, now: Timestamp) -> Vec<Cell> {
 }
 
 /// How the login is, in a few words.
-pub fn login(grant: Option<&Grant>, now: Timestamp) -> Cell {
+pub(super) fn login(grant: Option<&Grant>, now: Timestamp) -> Cell {
     let Some(grant) = grant else { return Cell::new("never", Tone::Warning) };
     match grant.state {
         GrantState::Dead => Cell::new("refused", Tone::Bad),

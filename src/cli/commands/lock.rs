@@ -6,10 +6,10 @@ use crate::ops::hold;
 
 /// Forget the vault key that is held
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(super) struct Args {}
 
 /// Runs it.
-pub fn run(session: &Session, _: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, _: Args) -> Result<(), Failure> {
     session.with(|ctx| {
         hold::forget(ctx)?;
         session.output.say("The vault key is no longer held");

@@ -17,7 +17,7 @@ Examples:
   vault login work
   vault login work --scope calendar.readonly
   vault login work --no-browser        over SSH: open the address elsewhere, paste where it ends")]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     profile: ProfileArg,
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     if !args.consent.is_wanted() {
         return Err(Failure::usage("`vault login --flow none` would do nothing"));
     }

@@ -12,14 +12,14 @@ use crate::cli::session::Session;
 /// One page for vault, and one for each command.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: vault man ~/.local/share/man/man1 && man vault-token")]
-pub struct Args {
+pub(super) struct Args {
     /// The directory that they are written to; made if it is not there
     #[arg(value_name = "DIR")]
     dir: PathBuf,
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let written = std::fs::create_dir_all(&args.dir)
         .and_then(|()| clap_mangen::generate_to(args::command(), &args.dir));
     match written {

@@ -83,13 +83,13 @@ const COMMANDS: &[Entry] = &[
 const HIDDEN: &[Entry] = &[entry!("agent-process", agent_process, "Hold vault keys for a while")];
 
 /// Every command, for the parser. Arguments are built only for the one that is called.
-pub fn all() -> Vec<Command> {
+pub(super) fn all() -> Vec<Command> {
     let command = |entry: &'static Entry| Command::new(entry.name).about(entry.about).defer(entry.arguments);
     COMMANDS.iter().map(command).chain(HIDDEN.iter().map(|entry| command(entry).hide(true))).collect()
 }
 
 /// Does what the command line says.
-pub fn run(environment: Environment, matches: &ArgMatches) -> Result<(), Failure> {
+pub(super) fn run(environment: Environment, matches: &ArgMatches) -> Result<(), Failure> {
     let (name, arguments) = matches.subcommand().expect("the parser requires a command");
     let entry = COMMANDS.iter().chain(HIDDEN).find(|entry| entry.name == name);
     let entry = entry.expect("the parser knows only these commands");

@@ -11,7 +11,7 @@ use crate::ops;
 /// The grant stays alive at the provider; take it back on the provider's page for connected apps.
 /// The client stays for other profiles.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The profile
     #[arg(add = crate::cli::complete::profiles())]
     name: ProfileName,
@@ -21,7 +21,7 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.unlocked(|ctx, vault| {
         vault.profile(ctx, &args.name)?;
         let question = format!("Remove profile `{}` and its secrets?", args.name);

@@ -9,7 +9,7 @@ use crate::ops;
 ///
 /// Its login, its cached token and the default profile follow.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The present name
     #[arg(add = crate::cli::complete::profiles())]
     from: ProfileName,
@@ -18,7 +18,7 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.unlocked(|ctx, vault| {
         ops::rename::rename(ctx, vault, &args.from, &args.to)?;
         session.output.say(&format!("Profile `{}` is now `{}`", args.from, args.to));

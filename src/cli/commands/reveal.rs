@@ -15,7 +15,7 @@ use crate::ops;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Fields: access_token, api_key, client_id, client_secret, refresh_token, account, expires_at")]
-pub struct Args {
+pub(super) struct Args {
     /// The profile
     #[arg(add = crate::cli::complete::profiles())]
     name: ProfileName,
@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     if io::stdout().is_terminal() && !args.show {
         return Err(Failure::new(
             Code::Refused,

@@ -16,13 +16,13 @@ use crate::ops::registry::{self, Facts};
 ///
 /// Needs no key and opens nothing; what it shows has not been verified.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     profile: ProfileArg,
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.with(|ctx| {
         let name = args.profile.resolve(session, ctx)?;
         let facts = registry::show(ctx, &name)?;

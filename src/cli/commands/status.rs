@@ -17,13 +17,13 @@ use crate::ops::status::{ProfileStatus, Status, status};
 ///
 /// Needs no key and opens nothing; what it shows has not been verified.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     profile: ProfileArg,
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.with(|ctx| {
         let status = status(ctx, args.profile.typed())?;
         let held_until = hold::held_until(ctx).unwrap_or_default();

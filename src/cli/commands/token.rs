@@ -22,7 +22,7 @@ Examples:
   curl -H \"$(vault token work --format header)\" https://www.googleapis.com/drive/v3/about?fields=user
   vault token work --format curl | curl -K - https://www.googleapis.com/drive/v3/about?fields=user
   vault token work --min-ttl 30m")]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     profile: ProfileArg,
     /// How long the token must still work, such as 10m
@@ -51,7 +51,7 @@ enum Format {
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.with(|ctx| {
         let name = args.profile.resolve(session, ctx)?;
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;

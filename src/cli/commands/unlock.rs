@@ -18,14 +18,14 @@ use crate::unlock::agent::Client;
 /// A small process keeps the key in memory until the time is over or `vault lock` is called. Nothing
 /// needs it: without it, the key slots are asked each time.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// For how long
     #[arg(long = "for", value_name = "TIME", default_value = "8h", value_parser = duration)]
     time: SignedDuration,
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.unlocked(|ctx, vault| {
         let client = running_agent(session)?;
         let time = Duration::try_from(args.time).unwrap_or_default();

@@ -12,10 +12,10 @@ use crate::ops::hold;
 ///
 /// Exit code 0 if `vault unlock` holds it, 4 if not. Starts nothing and asks nothing.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(super) struct Args {}
 
 /// Runs it.
-pub fn run(session: &Session, _: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, _: Args) -> Result<(), Failure> {
     session.with(|ctx| {
         let until = hold::held_until(ctx)?;
         if session.output.json {

@@ -9,14 +9,14 @@ use crate::ops::registry;
 ///
 /// It is meant wherever no profile is named.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The profile
     #[arg(add = crate::cli::complete::profiles())]
     name: ProfileName,
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.unlocked(|ctx, vault| {
         registry::set_default(ctx, vault, &args.name)?;
         session.output.say(&format!("The default profile is now `{}`", args.name));

@@ -10,14 +10,14 @@ use crate::ops::verify;
 ///
 /// Changes nothing. Exit code 6 names each document that cannot be trusted.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Accept documents that are older than the last ones seen here, after you have restored a backup
     #[arg(long)]
     accept_rollback: bool,
 }
 
 /// Runs it.
-pub fn run(session: &Session, args: Args) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.unlocked(|ctx, vault| {
         if args.accept_rollback {
             let accepted = verify::accept_rollback(ctx, vault)?;
