@@ -33,7 +33,8 @@ pub(super) struct Environment {
 }
 
 /// The variables that unlock the vault. No program that we start gets them.
-pub(super) const UNLOCKING: [&str; 3] = ["VAULT_PASSPHRASE_FILE", "VAULT_PASSPHRASE_COMMAND", "VAULT_IDENTITY_FILE"];
+pub(super) const UNLOCKING: [&str; 3] =
+    ["VAULT_PASSPHRASE_FILE", "VAULT_PASSPHRASE_COMMAND", "VAULT_IDENTITY_FILE"];
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 fn variable(name: &str) -> Option<OsString> {

@@ -26,7 +26,11 @@ pub(super) fn read(what: &str, source: &Path) -> Result<SecretString, Failure> {
 }
 
 /// Reads the secret in `source`, or asks for it on a terminal.
-pub(super) fn read_or_ask(session: &Session, what: &str, source: Option<&PathBuf>) -> Result<SecretString, Failure> {
+pub(super) fn read_or_ask(
+    session: &Session,
+    what: &str,
+    source: Option<&PathBuf>,
+) -> Result<SecretString, Failure> {
     match source {
         Some(source) => read(what, source),
         None if session.may_ask() => {

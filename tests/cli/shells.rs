@@ -17,7 +17,8 @@ use std::thread;
 
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
-use vault::cli::format::{Format, Variable, render};
+use vault::cli::format::{Format, render};
+use vault::domain::Variable;
 
 #[test]
 fn dash_reads_back_every_value() {

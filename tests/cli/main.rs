@@ -1,0 +1,12 @@
+//! The real program, run as its users run it, against a real authorization server.
+#![allow(clippy::disallowed_methods, reason = "tests own their files, their time and their environment")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on says so by panicking")]
+
+#[path = "../provider/mod.rs"]
+mod provider;
+
+mod home;
+
+mod login;
+mod shells;
+mod token;
