@@ -88,7 +88,9 @@ impl Keys {
 
 impl Entry {
     fn until(&self, now: Now) -> Timestamp {
-        now.wall.saturating_add(self.end.saturating_sub(now.uptime)).unwrap_or(Timestamp::MAX)
+        let until = now.wall.saturating_add(self.end.saturating_sub(now.uptime)).unwrap_or(Timestamp::MAX);
+        // The two clocks are not read at the same instant; what people see should stand still.
+        until.round(jiff::Unit::Second).unwrap_or(until)
     }
 }
 

@@ -136,3 +136,33 @@ impl Write for Timed<'_> {
         self.stream.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn the_deadline_holds_for_a_peer_that_sends_a_byte_now_and_then() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let drip = thread::spawn(move || {
+            while (&theirs).write_all(b".").is_ok() {
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
+
+        let result = Timed::new(&ours, Duration::from_millis(100)).read_exact(&mut [0; 100_000]);
+
+        assert!(matches!(result.unwrap_err().kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock));
+        drop(ours);
+        drip.join().unwrap();
+    }
+
+    #[test]
+    fn the_kernel_says_who_is_at_the_other_end() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+
+        assert_eq!(peer_uid(&ours).unwrap(), own_uid());
+    }
+}

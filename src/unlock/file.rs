@@ -81,7 +81,7 @@ fn open_mode(_: &std::fs::Metadata) -> Option<u32> {
     None
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 

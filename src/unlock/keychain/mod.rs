@@ -220,6 +220,8 @@ pub(super) mod tests {
         entries: Mutex<HashMap<String, String>>,
         /// Says yes and keeps nothing.
         pub(crate) forgets: bool,
+        /// Keeps something else.
+        pub(crate) garbles: bool,
         /// Answers as a locked one does.
         pub(crate) locked: bool,
     }
@@ -236,8 +238,9 @@ pub(super) mod tests {
         }
 
         fn write(&self, entry: &str, secret: &SecretString) -> Result<(), Error> {
+            let kept = if self.garbles { "garbled" } else { secret.expose_secret() };
             if !self.forgets {
-                self.entries()?.insert(entry.into(), secret.expose_secret().into());
+                self.entries()?.insert(entry.into(), kept.into());
             }
             Ok(())
         }
@@ -263,13 +266,16 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_keychain_that_forgets_is_noticed() {
-        let drawer = Drawer { forgets: true, ..Drawer::default() };
+    fn a_keychain_that_forgets_or_garbles_is_noticed() {
+        let forgetful = Drawer { forgets: true, ..Drawer::default() };
+        let garbling = Drawer { garbles: true, ..Drawer::default() };
 
-        let slot = seal(&VaultKey::generate(), &VaultId::from_bytes([1; 16]), &drawer);
+        for drawer in [forgetful, garbling] {
+            let slot = seal(&VaultKey::generate(), &VaultId::from_bytes([1; 16]), &drawer);
 
-        assert!(matches!(slot, Err(Error::NotKept)));
-        assert!(matches!(probe(&drawer), Err(Error::NotKept)));
+            assert!(matches!(slot, Err(Error::NotKept)));
+            assert!(matches!(probe(&drawer), Err(Error::NotKept)));
+        }
     }
 
     #[test]
