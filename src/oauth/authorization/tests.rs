@@ -14,6 +14,7 @@ fn client(issuer: &str, issuer_in_response: bool) -> Client {
         userinfo: None,
     };
     Client {
+        name: "client".parse().unwrap(),
         provider: "as.example".into(),
         issuer: issuer.into(),
         endpoints,

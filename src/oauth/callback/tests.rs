@@ -48,6 +48,7 @@ impl Login {
 fn flow_to(redirect_uri: &Url) -> Flow {
     let url = Url::parse("https://as.example/").unwrap();
     let client = Client {
+        name: "client".parse().unwrap(),
         provider: "as.example".into(),
         issuer: "https://as.example".into(),
         endpoints: Endpoints { authorization: url.clone(), token: url, revocation: None, userinfo: None },
