@@ -13,7 +13,7 @@ use super::error::Failure;
 use super::exit::Code;
 use super::session::Session;
 use crate::domain::{Field, ProfileName, VariableName};
-use crate::ops::{Context, registry};
+use crate::ops::{self, Context, Unlocked, Vault, registry};
 
 const ABOUT: &str = "Keeps OAuth accounts in an encrypted vault and hands out fresh access tokens";
 
@@ -111,15 +111,38 @@ impl ProfileArg {
     }
 
     /// The profile that is meant: the typed one, VAULT_PROFILE, the default, or a picked one.
-    pub(super) fn resolve(&self, session: &Session, ctx: Context<'_>) -> Result<ProfileName, Failure> {
+    pub(super) fn resolve(
+        &self,
+        session: &Session,
+        ctx: Context<'_>,
+        vault: &Unlocked,
+    ) -> Result<ProfileName, Failure> {
+        self.resolve_with(session, || registry::default_profile(ctx, &vault.manifest.facts))
+    }
+
+    /// The same for a command that only shows: the default is read from a manifest that has not been
+    /// verified.
+    pub(super) fn resolve_unverified(
+        &self,
+        session: &Session,
+        ctx: Context<'_>,
+    ) -> Result<ProfileName, Failure> {
+        self.resolve_with(session, || registry::default_profile(ctx, Vault::open(ctx)?.manifest()))
+    }
+
+    fn resolve_with(
+        &self,
+        session: &Session,
+        default: impl FnOnce() -> Result<ProfileName, ops::Error>,
+    ) -> Result<ProfileName, Failure> {
         if let Some(name) = self.typed() {
             return Ok(name.clone());
         }
         if let Some(name) = session.profile_from_environment()? {
             return Ok(name);
         }
-        match registry::default_profile(ctx) {
-            Err(crate::ops::Error::NoDefault { known }) if session.may_ask() && !known.is_empty() => {
+        match default() {
+            Err(ops::Error::NoDefault { known }) if session.may_ask() && !known.is_empty() => {
                 session.pick_profile(&known)
             }
             found => Ok(found?),

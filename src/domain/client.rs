@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::ClientName;
+use super::{ClientName, RedirectUri};
 
 /// How the client proves itself at the token endpoint (RFC 6749, 2.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +86,7 @@ pub struct Client {
     pub client_auth_pinned: bool,
     /// The exact redirect URI that is registered, for clients of type *web*.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub redirect_uri: Option<Url>,
+    pub redirect_uri: Option<RedirectUri>,
     /// Whether `http:` endpoints on loopback hosts are accepted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure_loopback: bool,

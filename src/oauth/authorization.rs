@@ -10,7 +10,7 @@ use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
 use super::{Error, ServerError, printable};
-use crate::domain::{Client, Scopes};
+use crate::domain::{Client, RedirectUri, Scopes};
 use crate::system::random_bytes;
 
 /// Longest authorization code in bytes. RFC 6749, 4.1.2 leaves the length open; the longest in use
@@ -34,7 +34,7 @@ pub struct Consent {
 /// One login through the browser, from the URL to the code. Its secrets are used once.
 pub struct Flow {
     url: Url,
-    redirect_uri: Url,
+    redirect_uri: RedirectUri,
     state: SecretString,
     verifier: SecretString,
     nonce: Option<String>,
@@ -62,7 +62,7 @@ pub enum Answer {
 
 impl Flow {
     /// Draws fresh secrets and makes the URL. Listen on `redirect_uri` before you call this.
-    pub fn begin(client: &Client, consent: &Consent, redirect_uri: Url) -> Self {
+    pub fn begin(client: &Client, consent: &Consent, redirect_uri: RedirectUri) -> Self {
         let verifier = random_text();
         let state = random_text();
         let nonce = consent.scopes.contains("openid").then(|| random_text().to_string());
@@ -70,7 +70,7 @@ impl Flow {
             // RFC 9700, 2.1.2: nothing but a code comes through the browser.
             ("response_type", "code".to_owned()),
             ("client_id", client.client_id.clone()),
-            ("redirect_uri", redirect_uri.to_string()),
+            ("redirect_uri", redirect_uri.text().to_owned()),
             ("scope", consent.scopes.to_string()),
             ("state", state.to_string()),
             ("code_challenge", challenge(&verifier)),
@@ -99,7 +99,7 @@ impl Flow {
     }
 
     /// Where the browser comes back to. The same text is sent with the code.
-    pub fn redirect_uri(&self) -> &Url {
+    pub fn redirect_uri(&self) -> &RedirectUri {
         &self.redirect_uri
     }
 
@@ -171,7 +171,7 @@ impl Flow {
 
 impl fmt::Debug for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flow").field("redirect_uri", &self.redirect_uri.as_str()).finish_non_exhaustive()
+        f.debug_struct("Flow").field("redirect_uri", &self.redirect_uri.text()).finish_non_exhaustive()
     }
 }
 

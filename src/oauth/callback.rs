@@ -20,10 +20,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
-use url::Url;
 
 use super::Error;
 use super::authorization::Flow;
+use crate::domain::RedirectUri;
 use socket::Sockets;
 
 pub use page::Outcome;
@@ -61,7 +61,7 @@ impl Cancel {
 #[derive(Debug)]
 pub struct Listener {
     sockets: Sockets,
-    redirect_uri: Url,
+    redirect_uri: RedirectUri,
 }
 
 /// The browser has come back.
@@ -81,7 +81,7 @@ impl Listener {
     ///
     /// [`Error::Policy`] if `redirect` is not plain HTTP on this machine. [`Error::Listen`] if its port
     /// is taken: another port would not be the one that is registered.
-    pub fn bind(redirect: Option<&Url>) -> Result<Self, Error> {
+    pub fn bind(redirect: Option<&RedirectUri>) -> Result<Self, Error> {
         let (sockets, redirect_uri) = match redirect {
             Some(redirect) => socket::fixed(redirect)?,
             None => socket::anywhere()?,
@@ -90,7 +90,7 @@ impl Listener {
     }
 
     /// Where the browser must be sent back to.
-    pub fn redirect_uri(&self) -> &Url {
+    pub fn redirect_uri(&self) -> &RedirectUri {
         &self.redirect_uri
     }
 

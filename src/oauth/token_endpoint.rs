@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
-use url::Url;
 
 use super::json::{self, Members, Value};
 use super::{Authorization, Error, Http, Method, Request, Response, ServerError, printable};
-use crate::domain::{Binding, ClientAuth, Scopes};
+use crate::domain::{Binding, ClientAuth, RedirectUri, Scopes};
 
 /// Who asks, and where. Both come from an opened seal, never from the document around it.
 #[derive(Clone, Copy, Debug)]
@@ -67,14 +66,14 @@ pub fn exchange_code(
     credentials: &Credentials<'_>,
     code: &SecretString,
     verifier: &SecretString,
-    redirect_uri: &Url,
+    redirect_uri: &RedirectUri,
     timeout: Duration,
 ) -> Result<TokenAnswer, Error> {
     let form = vec![
         ("grant_type", "authorization_code".into()),
         ("code", code.clone()),
         ("code_verifier", verifier.clone()),
-        ("redirect_uri", redirect_uri.as_str().into()),
+        ("redirect_uri", redirect_uri.text().into()),
     ];
     ask(http, credentials, form, timeout)
 }

@@ -8,7 +8,9 @@ use url::Url;
 
 use super::refresh::client_secret;
 use super::{Context, Error, Loaded, Unlocked, documents};
-use crate::domain::{Client, ClientAuth, ClientName, DocumentId, Endpoints, Profile, SealedField};
+use crate::domain::{
+    Client, ClientAuth, ClientName, DocumentId, Endpoints, Profile, RedirectUri, SealedField,
+};
 use crate::oauth::client_file::ClientFile;
 use crate::oauth::provider::{Fixed, Provider};
 use crate::oauth::{check_url, discovery};
@@ -46,7 +48,7 @@ pub struct NewClient {
     /// How it proves itself, if the user knows.
     pub auth: Option<ClientAuth>,
     /// The exact redirect URI, if one is registered.
-    pub redirect_uri: Option<Url>,
+    pub redirect_uri: Option<RedirectUri>,
     /// Whether `http:` on loopback hosts is fine.
     pub insecure_loopback: bool,
 }

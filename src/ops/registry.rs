@@ -2,7 +2,7 @@
 
 use super::{Context, Error, Unlocked, Vault, documents, key_slots};
 use crate::domain::{DocumentId, Profile, ProfileName, SealedField};
-use crate::seal::{Document, Format};
+use crate::seal::{Document, Format, Manifest};
 use crate::store::Name;
 
 /// A profile as it is listed: facts that have not been verified.
@@ -61,18 +61,18 @@ pub fn names(ctx: Context<'_>) -> Result<Vec<ProfileName>, Error> {
     Ok(ctx.store.profiles()?)
 }
 
-/// The profile that is meant where none is named: the default one, else the only one.
+/// The profile that is meant where none is named: the default one of `manifest`, else the only one.
 ///
 /// # Errors
 ///
 /// [`Error::NoDefault`] if there is none.
-pub fn default_profile(ctx: Context<'_>) -> Result<ProfileName, Error> {
-    let Some(id) = Vault::open(ctx)?.manifest().default_profile.clone() else {
+pub fn default_profile(ctx: Context<'_>, manifest: &Manifest) -> Result<ProfileName, Error> {
+    let Some(id) = &manifest.default_profile else {
         return only_profile(ctx);
     };
     for name in ctx.store.profiles()? {
         let Some(stored) = ctx.store.read(&Name::Profile(name.clone()))? else { continue };
-        if Document::parse(&stored.bytes).is_ok_and(|document| *document.id() == id) {
+        if Document::parse(&stored.bytes).is_ok_and(|document| document.id() == id) {
             return Ok(name);
         }
     }

@@ -3,7 +3,7 @@
 mod clock;
 mod process;
 mod random;
-#[cfg(unix)]
+#[cfg_attr(not(unix), path = "no_signals.rs")]
 mod signals;
 #[cfg(unix)]
 mod socket;
@@ -11,7 +11,6 @@ mod socket;
 pub use clock::{Clock, SystemClock};
 pub use process::{Error as ProcessError, harden, replace_process};
 pub use random::{random_bytes, random_id};
-#[cfg(unix)]
 pub use signals::Deferral;
 #[cfg(unix)]
 pub use socket::{Timed, UnsafePath, check_private_dir, check_socket, own_uid, peer_uid};

@@ -1,4 +1,5 @@
 //! The real program, run as its users run it, against a real authorization server.
+#![allow(unreachable_pub, reason = "the modules of one binary have no outside")]
 #![allow(clippy::disallowed_methods, reason = "tests own their files, their time and their environment")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on says so by panicking")]
 

@@ -11,7 +11,7 @@ use crate::cli::error::Failure;
 use crate::cli::session::Session;
 use crate::cli::table::{Cell, Tone, details, table};
 use crate::cli::{json, secret_input};
-use crate::domain::{Client, ClientAuth, ClientName, Endpoints};
+use crate::domain::{Client, ClientAuth, ClientName, Endpoints, RedirectUri};
 use crate::oauth::client_file::{self, Kind};
 use crate::oauth::provider;
 use crate::ops::clients::{self, Issuer, Listed, NewClient};
@@ -107,7 +107,7 @@ pub(super) struct ClientArgs {
     client_auth: Option<ClientAuth>,
     /// The exact redirect URI that is registered, for a client of type web
     #[arg(long, value_name = "URL")]
-    redirect_uri: Option<Url>,
+    redirect_uri: Option<RedirectUri>,
 }
 
 impl IssuerArgs {
@@ -212,8 +212,8 @@ impl ClientArgs {
 }
 
 /// A client of type web has to come back to a URI that is registered for it.
-fn registered_loopback(uris: &[String]) -> Result<Url, Failure> {
-    let is_loopback = |url: &Url| {
+fn registered_loopback(uris: &[String]) -> Result<RedirectUri, Failure> {
+    let is_loopback = |url: &RedirectUri| {
         url.scheme() == "http" && matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
     };
     let found = uris.iter().filter_map(|uri| uri.parse().ok()).find(is_loopback);
@@ -302,7 +302,7 @@ fn show(session: &Session, listed: &Listed) -> Result<(), Failure> {
         ("Consent at", client.endpoints.authorization.as_str().into()),
         ("Tokens from", client.endpoints.token.as_str().into()),
         ("Revoked at", Cell::optional(client.endpoints.revocation.as_ref().map(Url::as_str))),
-        ("Redirect URI", Cell::optional(client.redirect_uri.as_ref().map(Url::as_str))),
+        ("Redirect URI", Cell::optional(client.redirect_uri.as_ref().map(RedirectUri::text))),
         ("Profiles", Cell::optional((!listed.profiles.is_empty()).then(|| listed.profiles.join(", ")))),
     ];
     if client.insecure_loopback {

@@ -56,8 +56,8 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         );
     }
     session.with(|ctx| {
-        let name = args.profile.resolve(session, ctx)?;
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
+        let name = args.profile.resolve(session, ctx, &vault)?;
         let profile = edit(ctx, &vault, &name, changes)?;
         if session.output.json || profile.grant.is_none() {
             return report(session, &profile);

@@ -32,8 +32,8 @@ pub(super) struct Args {
 /// Runs it.
 pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.with(|ctx| {
-        let name = args.profile.resolve(session, ctx)?;
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
+        let name = args.profile.resolve(session, ctx, &vault)?;
         let variables = variables::variables(ctx, &vault, &name, &args.set.assignments())?;
         let format = if session.output.json { Format::Json } else { args.format };
         let rendered = format::render(format, &variables)?;

@@ -43,8 +43,8 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         command.env_remove(name);
     }
     session.with(|ctx| {
-        let name = args.profile.resolve(session, ctx)?;
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
+        let name = args.profile.resolve(session, ctx, &vault)?;
         for variable in variables::variables(ctx, &vault, &name, &args.set.assignments())? {
             command.env(variable.name.as_str(), variable.value.expose_secret());
         }

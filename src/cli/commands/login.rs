@@ -33,9 +33,9 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         return Err(Failure::usage("`vault login --flow none` would do nothing"));
     }
     session.with(|ctx| {
-        let name = args.profile.resolve(session, ctx)?;
-        let courier = args.consent.courier(session)?;
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
+        let name = args.profile.resolve(session, ctx, &vault)?;
+        let courier = args.consent.courier(session)?;
         let request = args.consent.request(&courier, args.replace_account);
         report(session, &ops::login::login(ctx, &vault, &name, &request)?)
     })

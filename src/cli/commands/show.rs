@@ -24,7 +24,7 @@ pub(super) struct Args {
 /// Runs it.
 pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.with(|ctx| {
-        let name = args.profile.resolve(session, ctx)?;
+        let name = args.profile.resolve_unverified(session, ctx)?;
         let facts = registry::show(ctx, &name)?;
         if session.output.json {
             return session.output.json("profiles", json!([json::facts_of(&facts)]));

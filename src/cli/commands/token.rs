@@ -53,8 +53,8 @@ enum Format {
 /// Runs it.
 pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.with(|ctx| {
-        let name = args.profile.resolve(session, ctx)?;
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
+        let name = args.profile.resolve(session, ctx, &vault)?;
         let request = token::Request { min_ttl: args.min_ttl, refresh: args.refresh };
         let token = token::token(ctx, &vault, &name, request)?;
         let format = if session.output.json { Format::Json } else { args.format };

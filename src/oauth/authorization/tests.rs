@@ -27,8 +27,8 @@ fn client(issuer: &str, issuer_in_response: bool) -> Client {
     }
 }
 
-fn redirect_uri() -> Url {
-    Url::parse("http://127.0.0.1:4000/").unwrap()
+fn redirect_uri() -> RedirectUri {
+    "http://127.0.0.1:4000/".parse().unwrap()
 }
 
 fn begin(client: &Client, scopes: &str, extra: &[(&'static str, &str)]) -> Flow {

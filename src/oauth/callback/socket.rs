@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 
 use url::{Host, Url};
 
+use crate::domain::RedirectUri;
 use crate::oauth::https::is_loopback;
 use crate::oauth::{Cause, Error};
 
@@ -23,26 +24,27 @@ impl Sockets {
 }
 
 /// Any free port of 127.0.0.1, or of \\[::1\\] where there is no IPv4 (RFC 8252, 7.3 and 8.3).
-pub(super) fn anywhere() -> Result<(Sockets, Url), Error> {
+pub(super) fn anywhere() -> Result<(Sockets, RedirectUri), Error> {
     let socket = open(IPV4, 0).or_else(|_| open(IPV6, 0)).map_err(|e| refused("127.0.0.1", 0, &e))?;
     let address = socket.local_addr().map_err(|e| refused("127.0.0.1", 0, &e))?;
     let uri = Url::parse(&format!("http://{address}/")).expect("an address and a slash are a URL");
-    Ok((Sockets(vec![socket]), uri))
+    Ok((Sockets(vec![socket]), uri.into()))
 }
 
 /// The port of `redirect` and no other.
-pub(super) fn fixed(redirect: &Url) -> Result<(Sockets, Url), Error> {
+pub(super) fn fixed(redirect: &RedirectUri) -> Result<(Sockets, RedirectUri), Error> {
     check(redirect)?;
     let host = redirect.host_str().unwrap_or_default();
     let wanted = redirect.port_or_known_default().unwrap_or(80);
     let sockets = open_all(&addresses(redirect), wanted).map_err(|e| refused(host, wanted, &e))?;
 
-    let mut uri = redirect.clone();
-    if wanted == 0 {
-        let port = sockets[0].local_addr().map_err(|e| refused(host, wanted, &e))?.port();
-        uri.set_port(Some(port)).expect("an http: URL takes a port");
+    if wanted != 0 {
+        return Ok((Sockets(sockets), redirect.clone()));
     }
-    Ok((Sockets(sockets), uri))
+    let mut uri = redirect.url().clone();
+    let port = sockets[0].local_addr().map_err(|e| refused(host, wanted, &e))?.port();
+    uri.set_port(Some(port)).expect("an http: URL takes a port");
+    Ok((Sockets(sockets), uri.into()))
 }
 
 fn check(redirect: &Url) -> Result<(), Error> {

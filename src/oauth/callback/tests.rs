@@ -3,6 +3,8 @@ use std::net::TcpListener;
 
 use secrecy::ExposeSecret;
 
+use url::Url;
+
 use super::*;
 use crate::domain::{Client, ClientAuth, Endpoints};
 use crate::oauth::authorization::Consent;
@@ -12,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A login that waits, and what a test may do with it.
 struct Login {
-    uri: Url,
+    uri: RedirectUri,
     state: String,
     cancel: Cancel,
 }
@@ -45,7 +47,7 @@ impl Login {
     }
 }
 
-fn flow_to(redirect_uri: &Url) -> Flow {
+fn flow_to(redirect_uri: &RedirectUri) -> Flow {
     let url = Url::parse("https://as.example/").unwrap();
     let client = Client {
         name: "client".parse().unwrap(),
@@ -305,7 +307,7 @@ fn a_registered_port_is_taken_exactly_or_not_at_all() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     for host in ["127.0.0.1", "localhost"] {
-        let uri = Url::parse(&format!("http://{host}:{port}/cb")).unwrap();
+        let uri: RedirectUri = format!("http://{host}:{port}/cb").parse().unwrap();
         match Listener::bind(Some(&uri)) {
             Err(Error::Listen { address, .. }) => assert_eq!(address, format!("{host}:{port}")),
             other => panic!("{other:?}"),
@@ -314,7 +316,7 @@ fn a_registered_port_is_taken_exactly_or_not_at_all() {
 
     assert!(works_once(|| {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let uri = Url::parse(&format!("http://{free}/cb")).unwrap();
+        let uri: RedirectUri = format!("http://{free}/cb").parse().unwrap();
         Listener::bind(Some(&uri)).is_ok_and(|listener| listener.redirect_uri() == &uri)
     }));
 }
@@ -322,7 +324,7 @@ fn a_registered_port_is_taken_exactly_or_not_at_all() {
 #[test]
 fn port_zero_means_any_port_with_the_same_path() {
     for host in ["127.0.0.1", "localhost"] {
-        let uri = Url::parse(&format!("http://{host}:0/cb")).unwrap();
+        let uri: RedirectUri = format!("http://{host}:0/cb").parse().unwrap();
         let listener = Listener::bind(Some(&uri)).unwrap();
 
         assert_ne!(listener.redirect_uri().port(), Some(0));
@@ -338,7 +340,7 @@ fn a_redirect_uri_that_leads_elsewhere_is_not_listened_on() {
         "http://work.example:4000/",
         "http://u@127.0.0.1:4000/",
     ] {
-        let result = Listener::bind(Some(&Url::parse(uri).unwrap()));
+        let result = Listener::bind(Some(&uri.parse().unwrap()));
         assert!(matches!(result, Err(Error::Policy { .. })), "{uri}: {result:?}");
     }
 }

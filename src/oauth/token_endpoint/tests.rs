@@ -93,7 +93,7 @@ fn the_client_proves_itself_in_one_place_only() {
 fn a_code_goes_with_its_verifier_and_its_redirect_uri() {
     let http = Script::new([answer(200, GOOD)]);
     let binding = binding(ClientAuth::None);
-    let redirect_uri = Url::parse("http://127.0.0.1:4000/").unwrap();
+    let redirect_uri: RedirectUri = "http://127.0.0.1:4000/".parse().unwrap();
     let credentials = Credentials { binding: &binding, secret: None };
 
     exchange_code(&http, &credentials, &"the-code".into(), &"the-verifier".into(), &redirect_uri, TIMEOUT)
