@@ -11,7 +11,7 @@ pub(super) enum Value {
     Bool(bool),
     Number(f64),
     Text(Zeroizing<String>),
-    List(Vec<Value>),
+    List(Vec<Self>),
     Object(Members),
 }
 

@@ -31,7 +31,7 @@ pub enum Issuer {
     /// Text, because the provider must repeat it byte for byte.
     Discovered(String),
     /// A server without discovery.
-    Endpoints(Endpoints),
+    Endpoints(Box<Endpoints>),
 }
 
 /// A client as the user describes it.
@@ -198,7 +198,7 @@ fn issuer_facts(ctx: Context<'_>, new: &NewClient) -> Result<IssuerFacts, Error>
                 name: name_for(&host),
                 provider: host,
                 issuer: endpoints.token.to_string(),
-                endpoints: endpoints.clone(),
+                endpoints: (**endpoints).clone(),
                 // RFC 6749, 2.3.1: every server must support it.
                 auth: ClientAuth::Basic,
                 auth_is_certain: false,

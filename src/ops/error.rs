@@ -219,7 +219,7 @@ pub enum Error {
     #[error("{} of {total} documents cannot be trusted", failed.len())]
     NotAllVerified {
         /// Which, and why.
-        failed: Vec<(String, Box<Error>)>,
+        failed: Vec<(String, Box<Self>)>,
         /// How many there are.
         total: usize,
     },

@@ -29,10 +29,10 @@ pub fn token(
     profile: &ProfileName,
     request: Request,
 ) -> Result<AccessToken, Error> {
-    if !request.refresh {
-        if let Some(token) = cached(ctx, vault, profile, request.min_ttl)? {
-            return Ok(token);
-        }
+    if !request.refresh
+        && let Some(token) = cached(ctx, vault, profile, request.min_ttl)?
+    {
+        return Ok(token);
     }
     refresh::refresh(ctx, vault, profile, request)
 }

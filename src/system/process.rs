@@ -27,7 +27,7 @@ static CORE_LIMIT: std::sync::OnceLock<rustix::process::Rlimit> = std::sync::Onc
 pub fn harden() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-    let before = CORE_LIMIT.get_or_init(|| getrlimit(Resource::Core)).clone();
+    let before = *CORE_LIMIT.get_or_init(|| getrlimit(Resource::Core));
     let none = Rlimit { current: Some(0), maximum: before.maximum };
     if let Err(error) = setrlimit(Resource::Core, none) {
         log::debug!("core dumps could not be forbidden: {error}");
@@ -50,7 +50,7 @@ pub fn replace_process(mut command: Command) -> Error {
 
     if let Some(limit) = CORE_LIMIT.get() {
         // The limit was for our secrets; the program that follows keeps the user's own.
-        let _ = rustix::process::setrlimit(rustix::process::Resource::Core, limit.clone());
+        let _ = rustix::process::setrlimit(rustix::process::Resource::Core, *limit);
     }
     let source = command.exec();
     Error { program: command.get_program().to_owned(), source }

@@ -112,11 +112,13 @@ impl Home {
     }
 
     /// Runs the program to its end.
+    #[must_use = "say what is expected of it"]
     pub fn run(&self, arguments: &[&str]) -> Run {
         Run::of(arguments, self.command(arguments).output().unwrap())
     }
 
     /// Runs the program with `input` on its standard input.
+    #[must_use = "say what is expected of it"]
     pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Run {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -144,6 +146,7 @@ impl Home {
     }
 
     /// `vault add-profile NAME` with a new client, and a user who consents.
+    #[must_use = "say what is expected of it"]
     pub fn add_profile(&self, provider: &Provider, name: &str) -> Run {
         let options = self.desktop(provider);
         let mut arguments = vec!["add-profile", name, "--no-browser"];
@@ -152,6 +155,7 @@ impl Home {
     }
 
     /// Runs a command that logs in, and consents in the browser as soon as it shows the address.
+    #[must_use = "say what is expected of it"]
     pub fn consent(&self, arguments: &[&str]) -> Run {
         let login = self.start_login(arguments);
         if let Some(url) = login.url.clone() {
@@ -211,7 +215,6 @@ impl Login {
 
 /// What a run of the program has left.
 #[derive(Debug)]
-#[must_use = "say what is expected of it"]
 pub struct Run {
     arguments: String,
     /// The exit code; 128 and more for a signal, as shells have it.

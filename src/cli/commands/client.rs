@@ -1,6 +1,6 @@
 //! `vault client`: lists, shows, adds, renames and removes OAuth clients.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ enum Action {
         name: ClientName,
     },
     /// Store a client
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// Give a client another name; its profiles follow
     Rename {
         /// The present name
@@ -118,12 +118,12 @@ impl IssuerArgs {
                 .unwrap_or_else(|| Issuer::Discovered(issuer.clone())));
         }
         if let (Some(authorization), Some(token)) = (&self.auth_url, &self.token_url) {
-            return Ok(Issuer::Endpoints(Endpoints {
+            return Ok(Issuer::Endpoints(Box::new(Endpoints {
                 authorization: authorization.clone(),
                 token: token.clone(),
                 revocation: self.revoke_url.clone(),
                 userinfo: None,
-            }));
+            })));
         }
         let name = self.provider.as_deref().unwrap_or("google");
         provider::find(name).and_then(known).ok_or_else(|| {
@@ -152,8 +152,8 @@ impl ClientArgs {
         name: Option<ClientName>,
     ) -> Result<NewClient, Failure> {
         let new = match (&self.client_file, &self.client_id) {
-            (Some(path), _) => self.from_file(path, issuer, name)?,
-            (None, Some(id)) => self.from_id(session, id, issuer, name)?,
+            (Some(path), _) => self.read_file(path, issuer, name)?,
+            (None, Some(id)) => self.read_id(session, id, issuer, name)?,
             (None, None) => {
                 return Err(Failure::usage("the client is missing")
                     .hint("add `--client-file JSON` with the file that your provider's console lets you download")
@@ -163,9 +163,9 @@ impl ClientArgs {
         Ok(NewClient { insecure_loopback: issuer.insecure_loopback, ..new })
     }
 
-    fn from_file(
+    fn read_file(
         &self,
-        path: &PathBuf,
+        path: &Path,
         issuer: &IssuerArgs,
         name: Option<ClientName>,
     ) -> Result<NewClient, Failure> {
@@ -184,7 +184,7 @@ impl ClientArgs {
         Ok(NewClient { auth: self.client_auth, redirect_uri, ..NewClient::from_file(file, issuer, name) })
     }
 
-    fn from_id(
+    fn read_id(
         &self,
         session: &Session,
         id: &str,

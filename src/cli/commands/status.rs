@@ -53,10 +53,9 @@ fn as_json(session: &Session, status: &Status, held_until: Option<Timestamp>) ->
 
 fn vault_lines(status: &Status, held_until: Option<Timestamp>, now: Timestamp) -> Vec<(&'static str, Cell)> {
     let pin = match &status.pin {
-        Some(pin) if pin.kids.contains(&status.kid) => Cell::new(
-            format!("{}, accepted on this machine {}", status.kid, age(pin.since, now)),
-            Tone::Plain,
-        ),
+        Some(pin) if pin.kids.contains(&status.kid) => {
+            Cell::new(format!("{}, accepted on this machine {}", status.kid, age(pin.since, now)), Tone::Good)
+        }
         Some(_) => Cell::new(format!("{}, not accepted on this machine", status.kid), Tone::Bad),
         None => Cell::new(format!("{}, not used on this machine yet", status.kid), Tone::Warning),
     };

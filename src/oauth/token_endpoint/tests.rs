@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use url::Url;
+
 use super::*;
 use crate::oauth::TransportError;
 use crate::oauth::script::{Script, answer, redirect};
