@@ -11,6 +11,7 @@ use super::exit::Code;
 use super::format;
 use super::hints;
 use super::table::printable;
+use crate::domain::agent_protocol;
 use crate::{oauth, ops, seal, store, unlock};
 
 /// Why a command failed, as it is told.
@@ -121,6 +122,7 @@ fn code(error: &ops::Error) -> Code {
         E::Unlock(_) => Code::Locked,
         E::Passphrase(_) | E::Recipient(unlock::recipient::Error::Invalid(_)) => Code::Usage,
         E::Recipient(_) | E::Keychain(_) => Code::Locked,
+        E::Agent(unlock::agent::Error::Protocol(agent_protocol::Error::Version { .. })) => Code::Newer,
         E::Agent(_) => Code::Refused,
         E::OAuth(error) => oauth_code(error),
         E::Document { source: seal::Error::Newer { .. }, .. } => Code::Newer,

@@ -54,8 +54,7 @@ pub(super) fn refresh(
         return Ok(token);
     }
 
-    let turn = Turn::prepare(ctx, vault, profile, recovered.uncertain)?;
-    let token = turn.take()?;
+    let token = Turn::prepare(ctx, vault, profile, recovered.uncertain)?.take()?;
     warn_if_short(ctx, &token, request.min_ttl);
     Ok(token)
 }
@@ -240,7 +239,13 @@ impl<'a> Turn<'a> {
         if server.error != "invalid_grant" {
             return Err(Error::RefreshRefused { profile: self.name().clone(), causes, server });
         }
-        self.mark_dead()?;
+        if let Some(newer) = self.changed_meanwhile()? {
+            return newer.take();
+        }
+        // What the user has to know is that the grant is refused, whether or not that can be noted.
+        if let Err(error) = self.mark_dead() {
+            log::warn!("the grant could not be marked as refused: {error}");
+        }
         Err(Error::GrantRefused {
             profile: self.name().clone(),
             age: self.ctx.clock.now().duration_since(self.grant.obtained_at),
@@ -248,6 +253,16 @@ impl<'a> Turn<'a> {
             known_since: None,
             server: Some(server),
         })
+    }
+
+    /// The next try, if the document has changed although we hold its lock: in a synced directory,
+    /// another machine may have refreshed before us. Each try needs a newer document, so they end.
+    fn changed_meanwhile(&self) -> Result<Option<Self>, Error> {
+        let current = self.vault.profile(self.ctx, self.name())?;
+        if current.document.generation() <= self.profile.document.generation() {
+            return Ok(None);
+        }
+        Self::prepare(self.ctx, self.vault, current, self.uncertain).map(Some)
     }
 
     fn facts(&self) -> Facts<'_> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Context, Error, Unlocked, cache, documents, recover};
 use crate::domain::{DocumentId, Profile, ProfileName};
 use crate::seal::Document;
-use crate::store::{Access, Expected, Lock, Name};
+use crate::store::{Access, Expected, Lock, Name, Target};
 
 /// Gives a profile another name. Grants, tokens and the default profile follow: they name its
 /// document.
@@ -25,7 +25,9 @@ pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ProfileName, to: &Profi
     let document = profile.next().facts(&facts).sign(&vault.key);
     // The new one first: a crash leaves both, and the old one is recognised as older.
     documents::save(ctx, &Name::Profile(to.clone()), &document, Expected::Absent)?;
-    Ok(ctx.store.remove(&Name::Profile(from.clone()))?)
+    let old = Name::Profile(from.clone());
+    recover::clear(ctx, Target { name: &old, vault: &vault.id })?;
+    Ok(ctx.store.remove(&old)?)
 }
 
 /// Removes a profile with its secrets and its cached token. Its grant stays alive at the provider.
@@ -39,7 +41,7 @@ pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<
     recover::recover(ctx, vault, name)?;
     let stored_as = Name::Profile(name.clone());
     let profile = vault.profile(ctx, name)?;
-    recover::clear(ctx, crate::store::Target { name: &stored_as, vault: &vault.id })?;
+    recover::clear(ctx, Target { name: &stored_as, vault: &vault.id })?;
     ctx.store.remove(&stored_as)?;
     documents::bury(ctx, &profile.document);
     cache::forget(ctx, vault, &profile)

@@ -194,7 +194,8 @@ impl Store for Directory {
 
     fn prove_writable(&self) -> Result<(), Error> {
         self.check()?;
-        let probe = self.places.vault.join(".probe");
+        // Another process may be proving the same.
+        let probe = self.places.vault.join(format!(".probe-{}", crate::system::random_id()));
         file::replace(&probe, b"vault\n", Durability::Durable)?;
         file::remove(&probe)
     }
