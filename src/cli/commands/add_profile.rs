@@ -84,7 +84,9 @@ fn choice(
 ) -> Result<ClientChoice, Failure> {
     match stored {
         Some(name) => Ok(ClientChoice::Stored(name)),
-        None if new.describes_a_client() => Ok(ClientChoice::New(Box::new(new.read(session, issuer, None)?))),
+        None if new.describes_a_client() || issuer.is_given() => {
+            Ok(ClientChoice::New(Box::new(new.read(session, issuer, None)?)))
+        }
         None => Ok(ClientChoice::Only),
     }
 }

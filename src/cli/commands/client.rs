@@ -111,6 +111,11 @@ pub(super) struct ClientArgs {
 }
 
 impl IssuerArgs {
+    /// Whether a provider was named at all.
+    pub(super) fn is_given(&self) -> bool {
+        self.provider.is_some() || self.issuer.is_some() || self.token_url.is_some()
+    }
+
     fn read(&self) -> Result<Issuer, Failure> {
         if let Some(issuer) = &self.issuer {
             return Ok(provider::of_issuer(issuer)
