@@ -22,8 +22,8 @@ pub(super) fn recover(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) ->
     let target = Target { name: &stored_as, vault: &vault.id };
     let mut recovered = Recovered::default();
     for leftover in ctx.store.leftovers(target)? {
-        let current = vault.find_profile(ctx, name)?.map_or(0, |profile| profile.document.generation());
-        match judge(vault, &leftover, current) {
+        let current = vault.find_profile(ctx, name)?;
+        match judge(vault, &leftover, current.as_ref().map(|profile| &*profile.document)) {
             Verdict::Successor(document) => {
                 ctx.store.promote(target, &leftover)?;
                 documents::mark(ctx, &document);
@@ -60,10 +60,14 @@ enum Verdict {
     Unreadable,
 }
 
-fn judge(vault: &Unlocked, leftover: &Leftover, current: u64) -> Verdict {
+fn judge(vault: &Unlocked, leftover: &Leftover, current: Option<&Document>) -> Verdict {
     let verified = Document::parse(&leftover.bytes).and_then(|found| found.verify(&vault.id, &vault.key));
     let Ok(document) = verified else { return Verdict::Unreadable };
-    if document.generation() <= current {
+    if current.is_some_and(|current| current.id() != document.id()) {
+        // Another profile's document, put here by hand, must not take the place of this one.
+        return Verdict::Unreadable;
+    }
+    if current.is_some_and(|current| current.generation() >= document.generation()) {
         return Verdict::Stale;
     }
     match document.format() {
