@@ -68,26 +68,36 @@ fn name(vault: &Unlocked, profile: &Loaded<Profile>) -> Name {
 
 /// The cached token of `profile`, if it is of the same consent.
 ///
-/// One that does not verify is as good as none; the user is told, because somebody has changed it.
+/// One that does not verify is as good as none. The caller has no lock, so that it may be replaced
+/// under our eyes, and the user is not told yet.
 pub(super) fn find(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Option<Cached> {
-    let grant = profile.facts.grant.as_ref()?;
-    let stored = match ctx.store.read(&name(vault, profile)) {
-        Ok(stored) => stored?,
-        Err(error) => {
-            log::debug!("the cached token cannot be read: {error}");
-            ctx.notices.notice(&Notice::CacheIgnored { profile: profile.facts.name.clone() });
-            return None;
-        }
-    };
-    match verify(vault, profile, &stored.bytes) {
-        Ok(cached) if cached.facts.grant_id == grant.id => Some(cached),
-        Ok(_) => None,
-        Err(error) => {
-            log::debug!("the cached token is ignored: {error}");
-            ctx.notices.notice(&Notice::CacheIgnored { profile: profile.facts.name.clone() });
-            None
-        }
-    }
+    look(ctx, vault, profile).unwrap_or_default()
+}
+
+/// The same for the one who holds the lock: one that does not verify was changed by somebody else,
+/// and the user is told.
+pub(super) fn find_or_warn(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Option<Cached> {
+    look(ctx, vault, profile).unwrap_or_else(|Ignored| {
+        ctx.notices.notice(&Notice::CacheIgnored { profile: profile.facts.name.clone() });
+        None
+    })
+}
+
+/// There is one, and it cannot be trusted.
+struct Ignored;
+
+fn look(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Result<Option<Cached>, Ignored> {
+    let Some(grant) = &profile.facts.grant else { return Ok(None) };
+    let stored = ctx.store.read(&name(vault, profile)).map_err(|error| {
+        log::debug!("the cached token cannot be read: {error}");
+        Ignored
+    })?;
+    let Some(stored) = stored else { return Ok(None) };
+    let cached = verify(vault, profile, &stored.bytes).map_err(|error| {
+        log::debug!("the cached token is ignored: {error}");
+        Ignored
+    })?;
+    Ok(Some(cached).filter(|cached| cached.facts.grant_id == grant.id))
 }
 
 fn verify(vault: &Unlocked, profile: &Loaded<Profile>, bytes: &[u8]) -> Result<Cached, crate::seal::Error> {
