@@ -1,5 +1,6 @@
 //! A refresh that loses nothing: room before the request, safety before the answer.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -68,7 +69,7 @@ fn obtained_meanwhile(
     request: Request,
 ) -> Option<AccessToken> {
     let now = ctx.clock.now();
-    let found = cache::find(ctx, vault, profile)?;
+    let found = cache::find_or_warn(ctx, vault, profile)?;
     let is_good =
         found.was_obtained_since(began, now) || (!request.refresh && found.is_fresh(now, request.min_ttl));
     if is_good { found.open(vault).ok() } else { None }
@@ -91,6 +92,7 @@ struct Turn<'a> {
     binding: Binding,
     refresh_token: SecretString,
     client_secret: Option<SecretString>,
+    /// Whether an earlier request may have been acted upon, and its answer was lost.
     uncertain: bool,
 }
 
@@ -118,7 +120,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Makes room, asks, saves, and only then answers.
-    fn take(self) -> Result<AccessToken, Error> {
+    fn take(mut self) -> Result<AccessToken, Error> {
         let stored_as = Name::Profile(self.name().clone());
         let target = Target { name: &stored_as, vault: &self.vault.id };
         let reservation = reserve(
@@ -136,26 +138,40 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn ask(&self) -> Result<TokenAnswer, oauth::Error> {
+    fn ask(&mut self) -> Result<TokenAnswer, oauth::Error> {
         let credentials = Credentials { binding: &self.binding, secret: self.client_secret.as_ref() };
-        ask_twice(self.ctx, |timeout| {
+        let requests = Cell::new(0);
+        let answer = ask_twice(self.ctx, |timeout| {
+            requests.set(requests.get() + 1);
             token_endpoint::refresh(self.ctx.http, &credentials, &self.refresh_token, timeout)
-        })
+        });
+        self.uncertain |= requests.get() > 1;
+        answer
     }
 
     fn accept(self, reservation: Box<dyn Reservation>, answer: TokenAnswer) -> Result<AccessToken, Error> {
-        if let Err(error) = self.check_identity(&answer) {
+        let identity = self.check_identity(&answer);
+        if matches!(identity, Err(Error::OtherAccount { .. })) {
+            // Somebody else's refresh token must not take the place of ours.
             reservation.keep();
-            return Err(error);
+        } else {
+            // Whatever else is wrong with the answer: the old token may be spent.
+            self.keep_rotated(reservation, &answer)?;
         }
-        let now = self.ctx.clock.now();
-        let token = self.token(&answer, now);
-        match rotated(&answer, &self.refresh_token) {
-            Some(new) => self.save(reservation, new, answer.refresh_token_expires_in, now)?,
-            None => reservation.discard(),
-        }
+        identity?;
+        let token = self.token(&answer, self.ctx.clock.now());
         cache::keep(self.ctx, self.vault, &self.profile, &self.grant, &self.client.facts.issuer, &token);
         Ok(token)
+    }
+
+    fn keep_rotated(&self, reservation: Box<dyn Reservation>, answer: &TokenAnswer) -> Result<(), Error> {
+        match rotated(answer, &self.refresh_token) {
+            Some(new) => self.save(reservation, new, answer.refresh_token_expires_in, self.ctx.clock.now()),
+            None => {
+                reservation.discard();
+                Ok(())
+            }
+        }
     }
 
     /// An ID token that comes with a refresh must be of the same account (OpenID Connect Core, 12.2).
@@ -210,7 +226,7 @@ impl<'a> Turn<'a> {
     fn fail(self, reservation: Box<dyn Reservation>, error: oauth::Error) -> Result<AccessToken, Error> {
         match error {
             oauth::Error::Refused(server) => {
-                reservation.discard();
+                self.give_back(reservation, server.error == "invalid_grant");
                 self.refused(server)
             }
             // A token that came in an odd answer may be the only one that still works.
@@ -220,7 +236,7 @@ impl<'a> Turn<'a> {
                 Err(oauth::Error::Nonsense { what, rotated: None }.into())
             }
             oauth::Error::Unreachable { .. } | oauth::Error::Policy { .. } => {
-                reservation.discard();
+                self.give_back(reservation, false);
                 Err(error.into())
             }
             // The provider may have replaced the token without our learning the new one.
@@ -229,6 +245,11 @@ impl<'a> Turn<'a> {
                 Err(error.into())
             }
         }
+    }
+
+    /// A request that was not acted upon leaves no intent, unless one before it may have been.
+    fn give_back(&self, reservation: Box<dyn Reservation>, is_settled: bool) {
+        if self.uncertain && !is_settled { reservation.keep() } else { reservation.discard() }
     }
 
     fn refused(self, server: ServerError) -> Result<AccessToken, Error> {
