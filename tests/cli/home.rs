@@ -41,6 +41,22 @@ impl Home {
         home
     }
 
+    /// The same files in a home of its own, as a synced directory has them on another machine.
+    pub fn copy_of(other: &Self) -> Self {
+        let mut home = Self::bare();
+        for folder in ["data", "state", "cache"] {
+            for path in other.files(folder) {
+                let copy = home.path(path.strip_prefix(other.dir.path()).unwrap());
+                let parent = copy.parent().unwrap();
+                std::fs::create_dir_all(parent).unwrap();
+                make_private(parent);
+                std::fs::copy(path, copy).unwrap();
+            }
+        }
+        home.variables.clone_from(&other.variables);
+        home
+    }
+
     /// A path in this home.
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.dir.path().join(name)
@@ -226,10 +242,11 @@ pub struct Run {
 }
 
 impl Run {
-    fn of(arguments: &[&str], output: Output) -> Self {
+    /// What a run with these arguments has left.
+    pub fn of(arguments: &[&str], output: Output) -> Self {
         Self {
             arguments: arguments.join(" "),
-            code: output.status.code().unwrap_or(128),
+            code: output.status.code().unwrap_or_else(|| 128 + signal(output.status)),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
@@ -283,6 +300,10 @@ fn make_private(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = if path.is_dir() { 0o700 } else { 0o600 };
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn signal(status: std::process::ExitStatus) -> i32 {
+    std::os::unix::process::ExitStatusExt::signal(&status).unwrap()
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {

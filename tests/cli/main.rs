@@ -8,6 +8,11 @@ mod provider;
 
 mod home;
 
+mod expiry;
+mod faults;
 mod login;
+mod races;
+mod recovery;
+mod rescue;
 mod shells;
 mod token;
