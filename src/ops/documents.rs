@@ -181,15 +181,22 @@ impl Unlocked {
     ///
     /// [`Error::ClientMissing`] if no document has it, else as the checks say.
     pub fn client(&self, ctx: Context<'_>, id: &DocumentId) -> Result<(ClientName, Loaded<Client>), Error> {
+        let mut newer = None;
         for name in ctx.store.clients()? {
-            let Some(stored) = ctx.store.read(&Name::Client(name.clone()))? else { continue };
-            // Only the one that we look for has to be readable.
-            if Document::parse(&stored.bytes).is_ok_and(|document| document.id() == id) {
-                let client = self.client_named(ctx, &name)?;
-                return Ok((name, client));
+            let stored_as = Name::Client(name.clone());
+            let Some(stored) = ctx.store.read(&stored_as)? else { continue };
+            match Document::parse(&stored.bytes) {
+                Ok(document) if document.id() == id => {
+                    let client = self.client_named(ctx, &name)?;
+                    return Ok((name, client));
+                }
+                Err(error @ seal::Error::Newer { .. }) => newer = Some(refused(&stored_as)(error)),
+                // Only the one that we look for has to be readable.
+                _ => {}
             }
         }
-        Err(Error::ClientMissing { id: id.clone() })
+        // Of a newer format the id is unknown; so that may well be the one.
+        Err(newer.unwrap_or_else(|| Error::ClientMissing { id: id.clone() }))
     }
 
     /// The client `name`, verified.
