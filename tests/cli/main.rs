@@ -11,3 +11,4 @@ mod home;
 mod login;
 mod shells;
 mod token;
+mod vectors;
