@@ -97,7 +97,8 @@ fn current(
     }
 }
 
-fn is_current(document: &Document, mark: Option<&Mark>) -> bool {
+/// Whether `document` is neither older than its mark nor removed.
+pub(super) fn is_current(document: &Document, mark: Option<&Mark>) -> bool {
     mark.is_none_or(|mark| !mark.removed && document.generation() >= mark.generation)
 }
 

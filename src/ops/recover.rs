@@ -2,7 +2,7 @@
 
 use super::documents;
 use super::{Context, Error, Notice, Unlocked};
-use crate::domain::ProfileName;
+use crate::domain::{Profile, ProfileName};
 use crate::seal::{Document, Format};
 use crate::store::{Leftover, Name, Place, Target};
 
@@ -22,8 +22,7 @@ pub(super) fn recover(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) ->
     let target = Target { name: &stored_as, vault: &vault.id };
     let mut recovered = Recovered::default();
     for leftover in ctx.store.leftovers(target)? {
-        let current = vault.find_profile(ctx, name)?.map_or(0, |profile| profile.document.generation());
-        match judge(vault, &leftover, current) {
+        match judge(ctx, vault, name, &leftover)? {
             Verdict::Successor(document) => {
                 ctx.store.promote(target, &leftover)?;
                 documents::mark(ctx, &document);
@@ -54,21 +53,38 @@ enum Verdict {
     Successor(Document),
     /// A request was about to be made after the current one.
     Intent,
-    /// It comes before the current one: its writer had finished.
+    /// It comes before the current one, or before what was removed: its writer had finished.
     Stale,
-    /// Torn by a crash, or not ours.
+    /// Torn by a crash, or not of this profile.
     Unreadable,
 }
 
-fn judge(vault: &Unlocked, leftover: &Leftover, current: u64) -> Verdict {
+/// A leftover is held to all that a document is held to: otherwise an older copy, or one of another
+/// profile, could come in by this door.
+fn judge(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    name: &ProfileName,
+    leftover: &Leftover,
+) -> Result<Verdict, Error> {
     let verified = Document::parse(&leftover.bytes).and_then(|found| found.verify(&vault.id, &vault.key));
-    let Ok(document) = verified else { return Verdict::Unreadable };
-    if document.generation() <= current {
-        return Verdict::Stale;
+    let Ok(document) = verified else { return Ok(Verdict::Unreadable) };
+    let current = vault.find_profile(ctx, name)?;
+    if current.as_ref().is_some_and(|profile| profile.document.id() != document.id()) {
+        return Ok(Verdict::Unreadable);
     }
-    match document.format() {
+    if current.is_some_and(|profile| profile.document.generation() >= document.generation())
+        || !documents::is_current(&document, ctx.memory.mark(&vault.id, document.id())?.as_ref())
+    {
+        return Ok(Verdict::Stale);
+    }
+    Ok(match document.format() {
         Format::Intent => Verdict::Intent,
-        Format::Profile => Verdict::Successor((*document).clone()),
+        Format::Profile if is_named(&document, name) => Verdict::Successor((*document).clone()),
         _ => Verdict::Unreadable,
-    }
+    })
+}
+
+fn is_named(document: &Document, name: &ProfileName) -> bool {
+    document.facts::<Profile>().is_ok_and(|profile| profile.name == *name)
 }
