@@ -182,22 +182,23 @@ impl Unlocked {
     ///
     /// [`Error::ClientMissing`] if no document has it, else as the checks say.
     pub fn client(&self, ctx: Context<'_>, id: &DocumentId) -> Result<(ClientName, Loaded<Client>), Error> {
-        let mut newer = None;
+        let mut found = None;
+        let mut missing = Error::ClientMissing { id: id.clone() };
         for name in ctx.store.clients()? {
             let stored_as = Name::Client(name.clone());
             let Some(stored) = ctx.store.read(&stored_as)? else { continue };
             match Document::parse(&stored.bytes) {
-                Ok(document) if document.id() == id => {
-                    let client = self.client_named(ctx, &name)?;
-                    return Ok((name, client));
-                }
-                Err(error @ seal::Error::Newer { .. }) => newer = Some(refused(&stored_as)(error)),
+                // An interrupted rename leaves two of them; the newer one counts.
+                Ok(document) if document.id() == id => found = found.max(Some((document.generation(), name))),
+                // Of a newer format the id is unknown; so that may well be the one.
+                Err(error @ seal::Error::Newer { .. }) => missing = refused(&stored_as)(error),
                 // Only the one that we look for has to be readable.
                 _ => {}
             }
         }
-        // Of a newer format the id is unknown; so that may well be the one.
-        Err(newer.unwrap_or_else(|| Error::ClientMissing { id: id.clone() }))
+        let (_, name) = found.ok_or(missing)?;
+        let client = self.client_named(ctx, &name)?;
+        Ok((name, client))
     }
 
     /// The client `name`, verified.
@@ -215,7 +216,14 @@ impl Unlocked {
         ctx: Context<'_>,
         name: &ClientName,
     ) -> Result<Option<Loaded<Client>>, Error> {
-        load(ctx, &self.id, &self.key, &Name::Client(name.clone()), Format::Client)
+        let stored_as = Name::Client(name.clone());
+        let found = load::<Client>(ctx, &self.id, &self.key, &stored_as, Format::Client)?;
+        match found {
+            Some(client) if client.facts.name != *name => {
+                Err(Error::Misplaced { document: stored_as.to_string(), name: client.facts.name.to_string() })
+            }
+            found => Ok(found),
+        }
     }
 }
 
