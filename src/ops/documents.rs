@@ -97,7 +97,8 @@ fn current(
     }
 }
 
-fn is_current(document: &Document, mark: Option<&Mark>) -> bool {
+/// Whether `document` is neither older than its mark nor removed.
+pub(super) fn is_current(document: &Document, mark: Option<&Mark>) -> bool {
     mark.is_none_or(|mark| !mark.removed && document.generation() >= mark.generation)
 }
 
@@ -181,15 +182,23 @@ impl Unlocked {
     ///
     /// [`Error::ClientMissing`] if no document has it, else as the checks say.
     pub fn client(&self, ctx: Context<'_>, id: &DocumentId) -> Result<(ClientName, Loaded<Client>), Error> {
+        let mut found = None;
+        let mut missing = Error::ClientMissing { id: id.clone() };
         for name in ctx.store.clients()? {
-            let Some(stored) = ctx.store.read(&Name::Client(name.clone()))? else { continue };
-            // Only the one that we look for has to be readable.
-            if Document::parse(&stored.bytes).is_ok_and(|document| document.id() == id) {
-                let client = self.client_named(ctx, &name)?;
-                return Ok((name, client));
+            let stored_as = Name::Client(name.clone());
+            let Some(stored) = ctx.store.read(&stored_as)? else { continue };
+            match Document::parse(&stored.bytes) {
+                // An interrupted rename leaves two of them; the newer one counts.
+                Ok(document) if document.id() == id => found = found.max(Some((document.generation(), name))),
+                // Of a newer format the id is unknown; so that may well be the one.
+                Err(error @ seal::Error::Newer { .. }) => missing = refused(&stored_as)(error),
+                // Only the one that we look for has to be readable.
+                _ => {}
             }
         }
-        Err(Error::ClientMissing { id: id.clone() })
+        let (_, name) = found.ok_or(missing)?;
+        let client = self.client_named(ctx, &name)?;
+        Ok((name, client))
     }
 
     /// The client `name`, verified.
@@ -207,7 +216,14 @@ impl Unlocked {
         ctx: Context<'_>,
         name: &ClientName,
     ) -> Result<Option<Loaded<Client>>, Error> {
-        load(ctx, &self.id, &self.key, &Name::Client(name.clone()), Format::Client)
+        let stored_as = Name::Client(name.clone());
+        let found = load::<Client>(ctx, &self.id, &self.key, &stored_as, Format::Client)?;
+        match found {
+            Some(client) if client.facts.name != *name => {
+                Err(Error::Misplaced { document: stored_as.to_string(), name: client.facts.name.to_string() })
+            }
+            found => Ok(found),
+        }
     }
 }
 

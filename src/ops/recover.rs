@@ -2,15 +2,29 @@
 
 use super::documents;
 use super::{Context, Error, Notice, Unlocked};
-use crate::domain::ProfileName;
+use crate::domain::{Profile, ProfileName};
 use crate::seal::{Document, Format};
-use crate::store::{Leftover, Name, Place, Target};
+use crate::store::{Access, Leftover, Lock, Name, Place, Target};
+
+/// How every sealed item begins. What has none is room that was made and never used.
+const SEALED: &[u8] = b"-----BEGIN AGE";
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Recovered {
     /// An earlier request may have been acted upon by the provider, and its answer is lost.
     pub(super) uncertain: bool,
+}
+
+/// Completes what an interrupted writer of `name` has left, if it has left anything. The caller holds
+/// no lock.
+pub(super) fn settle(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<(), Error> {
+    let stored_as = Name::Profile(name.clone());
+    if ctx.store.leftovers(Target { name: &stored_as, vault: &vault.id })?.is_empty() {
+        return Ok(());
+    }
+    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    recover(ctx, vault, name).map(|_| ())
 }
 
 /// Completes what an interrupted writer of `name` has left. The caller holds the grant's lock, or
@@ -22,8 +36,7 @@ pub(super) fn recover(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) ->
     let target = Target { name: &stored_as, vault: &vault.id };
     let mut recovered = Recovered::default();
     for leftover in ctx.store.leftovers(target)? {
-        let current = vault.find_profile(ctx, name)?;
-        match judge(vault, &leftover, current.as_ref().map(|profile| &*profile.document)) {
+        match judge(ctx, vault, name, &leftover)? {
             Verdict::Successor(document) => {
                 ctx.store.promote(target, &leftover)?;
                 documents::mark(ctx, &document);
@@ -54,25 +67,55 @@ enum Verdict {
     Successor(Document),
     /// A request was about to be made after the current one.
     Intent,
-    /// It comes before the current one: its writer had finished.
+    /// Its writer had finished, or had not begun.
     Stale,
-    /// Torn by a crash, or not ours.
+    /// Torn by a crash, or not a successor of this profile.
     Unreadable,
 }
 
-fn judge(vault: &Unlocked, leftover: &Leftover, current: Option<&Document>) -> Verdict {
+/// A leftover is held to all that a document is held to: otherwise an older copy, or one of another
+/// profile, could come in by this door.
+fn judge(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    name: &ProfileName,
+    leftover: &Leftover,
+) -> Result<Verdict, Error> {
     let verified = Document::parse(&leftover.bytes).and_then(|found| found.verify(&vault.id, &vault.key));
-    let Ok(document) = verified else { return Verdict::Unreadable };
-    if current.is_some_and(|current| current.id() != document.id()) {
-        // Another profile's document, put here by hand, must not take the place of this one.
-        return Verdict::Unreadable;
-    }
-    if current.is_some_and(|current| current.generation() >= document.generation()) {
-        return Verdict::Stale;
-    }
-    match document.format() {
-        Format::Intent => Verdict::Intent,
-        Format::Profile => Verdict::Successor((*document).clone()),
+    let Ok(document) = verified else {
+        let is_sealed = leftover.bytes.windows(SEALED.len()).any(|window| window == SEALED);
+        return Ok(if is_sealed { Verdict::Unreadable } else { Verdict::Stale });
+    };
+    let current = vault.find_profile(ctx, name)?;
+    let current = current.as_ref().map(|profile| &*profile.document);
+    Ok(match document.format() {
+        Format::Intent => judge_intent(&document, current),
+        Format::Profile if is_named(&document, name) => {
+            let mark = ctx.memory.mark(&vault.id, document.id())?;
+            judge_successor(&document, current, documents::is_current(&document, mark.as_ref()))
+        }
         _ => Verdict::Unreadable,
+    })
+}
+
+/// An intent holds no secret, so that one which says nothing about the current document can go.
+fn judge_intent(intent: &Document, current: Option<&Document>) -> Verdict {
+    let is_next = |current: &Document| {
+        current.id() == intent.id() && current.generation() < intent.generation()
+    };
+    if current.is_some_and(is_next) { Verdict::Intent } else { Verdict::Stale }
+}
+
+fn judge_successor(document: &Document, current: Option<&Document>, is_newest: bool) -> Verdict {
+    match current {
+        Some(current) if current.id() != document.id() => Verdict::Unreadable,
+        Some(current) if current.generation() >= document.generation() => Verdict::Stale,
+        // Older than what was last written under another name, or removed since.
+        _ if !is_newest => Verdict::Unreadable,
+        _ => Verdict::Successor(document.clone()),
     }
+}
+
+fn is_named(document: &Document, name: &ProfileName) -> bool {
+    document.facts::<Profile>().is_ok_and(|profile| profile.name == *name)
 }

@@ -36,6 +36,9 @@ pub fn import(ctx: Context<'_>, vault: &Unlocked, block: &[u8]) -> Result<Profil
         Some(current) => Expected::Revision(&current.revision),
         None => Expected::Absent,
     };
+    if !documents::is_current(&document, ctx.memory.mark(&vault.id, document.id())?.as_ref()) {
+        return Err(Error::BadRescue("is older than what was last written here, or its profile was removed"));
+    }
     documents::save(ctx, &stored_as, &document, expected)?;
     recover::clear(ctx, Target { name: &stored_as, vault: &vault.id })?;
     ctx.memory.set_rescue(&vault.id, document.id(), None)?;

@@ -16,3 +16,4 @@ mod recovery;
 mod rescue;
 mod shells;
 mod token;
+mod vectors;
