@@ -25,8 +25,11 @@ Start here:
   vault exec work -- ./sync.py        variables for one program
 
 `vault COMMAND --help` explains each command.
-Exit codes: 0 done, 2 usage, 3 not found, 4 locked, 5 login needed, 6 integrity, 7 refused,
-8 try later, 9 nonsense, 10 storage, 11 rescue, 12 cancelled, 13 part-way, 14 newer version.";
+
+Exit codes:
+  0 done      3 not found      6 not trusted   9 bad answer      12 cancelled
+  1 bug       4 locked         7 refused      10 storage failed  13 part-way
+  2 usage     5 login needed   8 try later    11 only a rescue   14 too new";
 
 /// What every command takes.
 #[derive(Clone, Debug, Default, Args)]
@@ -38,17 +41,24 @@ pub(super) struct Globals {
     /// Answer in JSON
     #[arg(long, global = true)]
     pub json: bool,
-    /// Never prompt, pick or open a browser; fail with the right exit code instead
+    /// Never ask or open a browser; fail instead
     #[arg(long, global = true)]
     pub no_input: bool,
-    /// Say more on standard error; repeat for more
+    /// Say more on standard error; -vv and -vvv even more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Say nothing but errors on standard error
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// When to use colour: auto (the default), always, never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     pub color: When,
 }
 

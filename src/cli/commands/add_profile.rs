@@ -23,7 +23,7 @@ use crate::ops::add_profile::{ClientChoice, NewProfile};
 #[command(after_help = "\
 Examples:
   vault add-profile work --client-file client_secret.json --scope gmail.readonly
-  vault add-profile private --client google --account me@example.com --scope drive.readonly
+  vault add-profile private --client google --account me@example.com
   vault add-profile sso --issuer https://sso.example.com --client-id my-client")]
 pub(super) struct Args {
     /// What to call the profile
@@ -35,16 +35,16 @@ pub(super) struct Args {
     /// Use this stored client
     #[arg(long, value_name = "NAME", conflicts_with_all = ["client_file", "client_id"], add = crate::cli::complete::clients())]
     client: Option<ClientName>,
-    #[command(flatten)]
-    issuer: IssuerArgs,
-    #[command(flatten)]
-    new_client: ClientArgs,
     /// The address of the account that is meant; another one is refused
     #[arg(long, value_name = "EMAIL")]
     account: Option<String>,
     /// Keep the API key in this file with the profile; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    issuer: IssuerArgs,
+    #[command(flatten)]
+    new_client: ClientArgs,
     #[command(flatten)]
     consent: ConsentArgs,
 }

@@ -11,9 +11,10 @@ use crate::cli::session::Session;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  bash        vault completions bash > ~/.local/share/bash-completion/completions/vault
-  zsh         vault completions zsh > ~/.zfunc/_vault
+  bash        echo 'source <(vault completions bash)' >> ~/.bashrc
+  zsh         echo 'source <(vault completions zsh)' >> ~/.zshrc
   fish        vault completions fish > ~/.config/fish/completions/vault.fish
+  elvish      echo 'eval (vault completions elvish | slurp)' >> ~/.config/elvish/rc.elv
   powershell  vault completions powershell >> $PROFILE")]
 pub(super) struct Args {
     /// The shell

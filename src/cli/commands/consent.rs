@@ -27,8 +27,8 @@ pub(super) enum Flow {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Login")]
 pub(super) struct ConsentArgs {
-    /// How to consent [default: browser if there is one, else paste]
-    #[arg(long, value_name = "HOW")]
+    /// How to consent: browser, paste or none [default: browser if there is one, else paste]
+    #[arg(long, value_name = "HOW", hide_possible_values = true)]
     flow: Option<Flow>,
     /// Print the address instead of opening a browser, and wait for it
     #[arg(long)]

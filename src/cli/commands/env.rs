@@ -13,17 +13,18 @@ use crate::ops::{self, variables};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  eval \"$(vault env work)\"                              dash, bash, zsh, ksh
+  eval \"$(vault env work)\"                      in dash, bash, zsh and ksh
   vault env work --format fish | source
   vault env work --format powershell | Invoke-Expression
   vault env work --format nushell | from json | load-env
-  vault env work --format docker > run.env && docker run --env-file run.env IMAGE
-  vault env work --set TOKEN=access_token --set KEY=api_key")]
+  vault env work --set TOKEN=access_token --set KEY=api_key
+
+Formats: sh, fish, powershell, nushell, dotenv, docker, github, json")]
 pub(super) struct Args {
     #[command(flatten)]
     profile: ProfileArg,
-    /// For whom the variables are written
-    #[arg(long, value_name = "FORMAT", default_value = "sh")]
+    /// For whom the variables are written; the formats are listed below
+    #[arg(long, value_name = "FORMAT", default_value = "sh", hide_possible_values = true)]
     format: Format,
     #[command(flatten)]
     set: SetArgs,

@@ -21,7 +21,7 @@ use crate::system::{ProcessError, replace_process};
 #[command(after_help = "\
 Examples:
   vault exec work -- ./sync.py
-  vault exec work --set TOKEN=access_token -- sh -c 'curl -H \"Authorization: Bearer $TOKEN\" …'
+  vault exec work --set TOKEN=access_token -- ./deploy.sh --fast
 
 Exit status: the program's; 127 if it is not found, 126 if it cannot be run.")]
 pub(super) struct Args {

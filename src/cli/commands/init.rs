@@ -21,10 +21,10 @@ use crate::unlock::keychain;
 Examples:
   vault init
   vault init --unlock passphrase
-  age-keygen -o ~/.config/age/key.txt && vault init --unlock identity --identity ~/.config/age/key.txt")]
+  vault init --unlock identity --identity ~/key.txt   made by age-keygen -o")]
 pub(super) struct Args {
-    /// What unlocks the vault
-    #[arg(long, value_name = "HOW")]
+    /// What unlocks the vault: keychain, passphrase or identity
+    #[arg(long, value_name = "HOW", hide_possible_values = true)]
     unlock: Option<Unlock>,
     /// The age identity file that unlocks it
     #[arg(long, value_name = "FILE")]

@@ -53,7 +53,7 @@ struct AddArgs {
     /// The keychain of this machine
     #[arg(long)]
     keychain: bool,
-    /// An age recipient: age1…, a plugin's, or an SSH key where that is built in
+    /// An age recipient: age1..., a plugin's, or an SSH key where that is built in
     #[arg(long, value_name = "RECIPIENT")]
     recipient: Option<String>,
     /// An age identity file of this machine

@@ -16,7 +16,7 @@ use crate::ops;
 Examples:
   vault login work
   vault login work --scope calendar.readonly
-  vault login work --no-browser        over SSH: open the address elsewhere, paste where it ends")]
+  vault login work --no-browser         over SSH: open the address elsewhere")]
 pub(super) struct Args {
     #[command(flatten)]
     profile: ProfileArg,

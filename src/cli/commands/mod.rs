@@ -47,7 +47,7 @@ macro_rules! entry {
         Entry {
             name: $name,
             about: $about,
-            arguments: $module::Args::augment_args,
+            arguments: |command| with_one_help($module::Args::augment_args(command)),
             run: |session, matches| $module::run(session, parse(matches)?),
         }
     };
@@ -86,6 +86,15 @@ const HIDDEN: &[Entry] = &[entry!("agent-process", agent_process, "Hold vault ke
 pub(super) fn all() -> Vec<Command> {
     let command = |entry: &'static Entry| Command::new(entry.name).about(entry.about).defer(entry.arguments);
     COMMANDS.iter().map(command).chain(HIDDEN.iter().map(|entry| command(entry).hide(true))).collect()
+}
+
+/// `-h` and `--help` are the same: everything, and no blank line between the options.
+fn with_one_help(command: Command) -> Command {
+    let whole = command.get_long_about().cloned();
+    match whole {
+        Some(whole) => command.about(whole).long_about(None),
+        None => command,
+    }
 }
 
 /// Does what the command line says.

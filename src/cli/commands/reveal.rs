@@ -14,7 +14,8 @@ use crate::ops;
 /// the scrollback, it is printed only with `--show`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Fields: access_token, api_key, client_id, client_secret, refresh_token, account, expires_at")]
+Fields: access_token, api_key, client_id, client_secret, refresh_token, account,
+expires_at")]
 pub(super) struct Args {
     /// The profile
     #[arg(add = crate::cli::complete::profiles())]

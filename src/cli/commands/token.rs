@@ -19,9 +19,16 @@ use crate::ops::{self, token};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  curl -H \"$(vault token work --format header)\" https://www.googleapis.com/drive/v3/about?fields=user
-  vault token work --format curl | curl -K - https://www.googleapis.com/drive/v3/about?fields=user
-  vault token work --min-ttl 30m")]
+  curl -H \"$(vault token work --format header)\" https://api.example.com/me
+  vault token work --format curl | curl -K - https://api.example.com/me
+  vault token work --min-ttl 30m
+
+Formats:
+  bare     the token
+  header   `Authorization: Bearer TOKEN`, without a line break
+  json     the token and its facts
+  curl     a line for `curl -K -`, so that the token is in no argument list
+  sasl     the initial response of SASL XOAUTH2 for mail servers, in base64")]
 pub(super) struct Args {
     #[command(flatten)]
     profile: ProfileArg,
@@ -31,8 +38,8 @@ pub(super) struct Args {
     /// Ask the provider for a new token even if the cached one is fresh
     #[arg(long)]
     refresh: bool,
-    /// What to print
-    #[arg(long, value_name = "FORMAT", default_value = "bare")]
+    /// What to print: bare, header, json, curl or sasl
+    #[arg(long, value_name = "FORMAT", default_value = "bare", hide_possible_values = true)]
     format: Format,
 }
 
