@@ -7,7 +7,9 @@
 mod provider;
 
 mod home;
+mod outside;
 
+mod keyring;
 mod login;
 mod shells;
 mod token;
