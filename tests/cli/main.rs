@@ -9,7 +9,9 @@ mod provider;
 mod home;
 mod outside;
 
+mod agent;
 mod keyring;
 mod login;
 mod shells;
+mod slots;
 mod token;
