@@ -153,12 +153,20 @@ mod unix {
         pub(super) fn ask(&self, request: &Request) -> Result<Response, Error> {
             let stream = self.stream()?;
             let mut timed = Timed::new(&stream, LIMIT);
-            protocol::write(&mut timed, request)?;
-            match protocol::read(&mut timed) {
-                // It ended while we were in its queue.
-                Err(protocol::Error::Closed) => Err(Error::Gone),
-                other => Ok(other?),
+            let answer = protocol::write(&mut timed, request).and_then(|()| protocol::read(&mut timed));
+            answer.map_err(|error| if is_end(&error) { Error::Gone } else { error.into() })
+        }
+    }
+
+    /// Whether it ended while we were in its queue. At what point we notice is chance: before we have
+    /// written, while it has not read that, or afterwards.
+    fn is_end(error: &protocol::Error) -> bool {
+        match error {
+            protocol::Error::Closed => true,
+            protocol::Error::Io(error) => {
+                matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
             }
+            _ => false,
         }
     }
 }

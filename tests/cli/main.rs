@@ -7,13 +7,17 @@
 mod provider;
 
 mod home;
+mod outside;
 
 mod expiry;
 mod faults;
+mod agent;
+mod keyring;
 mod login;
 mod races;
 mod recovery;
 mod rescue;
 mod shells;
+mod slots;
 mod token;
 mod vectors;

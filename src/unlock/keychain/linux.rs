@@ -15,6 +15,9 @@ use super::{Error, Keychain, LIMIT, SERVICE, within};
 /// How long a person may take to unlock the keychain in its dialog.
 const DIALOG: Duration = Duration::from_secs(60);
 
+/// How long the crate waits for one reply on the bus.
+const REPLY: Duration = Duration::from_secs(2);
+
 /// The Secret Service on the session bus.
 pub(super) struct SecretService {
     may_ask: bool,
@@ -155,7 +158,7 @@ fn on_bus(name: &str, message: Option<&str>) -> Error {
         "NotSupported" | "NoServer" | "FileNotFound" | "Disconnected" | "BadAddress" => {
             Error::Absent("there is no session bus".into())
         }
-        "NoReply" | "Timeout" | "TimedOut" => Error::TooSlow(LIMIT),
+        "NoReply" | "Timeout" | "TimedOut" => Error::TooSlow(REPLY),
         _ => Error::Failed(message.map_or_else(|| name.to_owned(), |text| format!("{short}: {text}"))),
     }
 }
