@@ -1,6 +1,6 @@
 //! `vault init`: a new vault with its first key slot.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
@@ -52,10 +52,19 @@ pub(super) fn make_slot(
         FirstSlot::Passphrase(passphrase) => passphrase::seal(key, passphrase, WorkFactor::DEFAULT)?,
         FirstSlot::Identity(path) => {
             let kind = recipient::seal_to_file(key, path, ctx.ways.person())?;
-            ctx.memory.set_identities(vault, std::slice::from_ref(path))?;
+            remember_identity(ctx, vault, path)?;
             kind
         }
     })
+}
+
+/// Adds `path` to the identity files that are tried on this machine.
+fn remember_identity(ctx: Context<'_>, vault: &VaultId, path: &Path) -> Result<(), Error> {
+    let mut known = ctx.memory.identities(vault)?;
+    if !known.iter().any(|known| known == path) {
+        known.push(path.to_owned());
+    }
+    Ok(ctx.memory.set_identities(vault, &known)?)
 }
 
 fn write(ctx: Context<'_>, id: VaultId, key: VaultKey, slot: KeySlot) -> Result<Unlocked, Error> {

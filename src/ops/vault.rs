@@ -5,7 +5,7 @@ use super::{Context, Error, Notice};
 use crate::domain::{KeyId, VaultId};
 use crate::seal::{Document, Format, Manifest, VaultKey};
 use crate::store::{Name, Pin};
-use crate::unlock;
+use crate::unlock::{self, Ways};
 
 /// The vault before it is unlocked. Nothing in its manifest has been verified.
 pub struct Vault {
@@ -64,7 +64,7 @@ impl Vault {
         let id = self.id().clone();
         let kid = self.kid().clone();
         let pin = accepted(ctx, &id, &kid)?;
-        let opened = unlock::open(&id, &kid, &self.manifest.slots, ctx.ways)?;
+        let opened = unlock::open(&id, &kid, &self.manifest.slots, &with_remembered(ctx, &id))?;
         for warning in &opened.warnings {
             ctx.notices.notice(&Notice::WeakUnlock { what: warning.to_string() });
         }
@@ -77,6 +77,17 @@ impl Vault {
         }
         Ok(Unlocked { id, key, manifest })
     }
+}
+
+/// The ways, and the identity files that this machine remembers. One that was named comes first.
+fn with_remembered<'a>(ctx: Context<'a>, vault: &VaultId) -> Ways<'a> {
+    let mut ways = ctx.ways.clone();
+    let remembered = ctx.memory.identities(vault).unwrap_or_else(|error| {
+        log::warn!("the remembered identity files are not known: {error}");
+        Vec::new()
+    });
+    ways.identities.extend(remembered.into_iter().filter(|path| !ctx.ways.identities.contains(path)));
+    ways
 }
 
 /// Refuses a vault whose key is not the one that this machine, or the user, has pinned.
