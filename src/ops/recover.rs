@@ -100,9 +100,8 @@ fn judge(
 
 /// An intent holds no secret, so that one which says nothing about the current document can go.
 fn judge_intent(intent: &Document, current: Option<&Document>) -> Verdict {
-    let is_next = |current: &Document| {
-        current.id() == intent.id() && current.generation() < intent.generation()
-    };
+    let is_next =
+        |current: &Document| current.id() == intent.id() && current.generation() < intent.generation();
     if current.is_some_and(is_next) { Verdict::Intent } else { Verdict::Stale }
 }
 

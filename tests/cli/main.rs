@@ -9,9 +9,9 @@ mod provider;
 mod home;
 mod outside;
 
+mod agent;
 mod expiry;
 mod faults;
-mod agent;
 mod keyring;
 mod login;
 mod races;
