@@ -59,34 +59,36 @@ impl TerminalCourier {
     /// Starts the browser without waiting for it. The address is an argument of its own: no shell
     /// ever sees it.
     fn open(&self, url: &Url) -> bool {
-        let started = match &self.browser {
-            Some(browser) => self.start(browser, url),
-            None => open::that_detached(url.as_str()),
+        let commands = match &self.browser {
+            Some(browser) => named_browser(browser, url).into_iter().collect(),
+            None => open::commands(url.as_str()),
         };
-        if let Err(error) = &started {
-            log::info!("no browser could be started: {error}");
+        let mut started = commands.into_iter().map(start);
+        let is_started = started.any(|started| started.is_ok());
+        if !is_started {
+            log::info!("no browser could be started");
         }
-        started.is_ok()
+        is_started
     }
+}
 
-    fn start(&self, browser: &OsString, url: &Url) -> io::Result<()> {
-        let words = browser.to_str().and_then(shlex::split).unwrap_or_default();
-        let Some((program, arguments)) = words.split_first() else {
-            return Err(io::Error::other("BROWSER is not a command"));
-        };
-        let mut command = Command::new(program);
-        let takes_url = arguments.iter().any(|argument| argument.contains("%s"));
-        for argument in arguments {
-            command.arg(argument.replace("%s", url.as_str()));
-        }
-        if !takes_url {
-            command.arg(url.as_str());
-        }
-        for name in super::environment::UNLOCKING {
-            command.env_remove(name);
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(|_| ())
+/// The command of `BROWSER`, with the address in place of `%s` or at its end.
+fn named_browser(browser: &OsString, url: &Url) -> Option<Command> {
+    let words = browser.to_str().and_then(shlex::split)?;
+    let (program, arguments) = words.split_first()?;
+    let mut command = Command::new(program);
+    command.args(arguments.iter().map(|argument| argument.replace("%s", url.as_str())));
+    if !arguments.iter().any(|argument| argument.contains("%s")) {
+        command.arg(url.as_str());
     }
+    Some(command)
+}
+
+fn start(mut command: Command) -> io::Result<()> {
+    for name in super::environment::UNLOCKING {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(|_| ())
 }
 
 fn address(url: &Url) -> String {

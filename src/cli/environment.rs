@@ -32,7 +32,7 @@ pub(super) struct Environment {
     pub has_display: bool,
 }
 
-/// The variables that unlock the vault. No program that we start gets them.
+/// The variables that unlock the vault. No program that we run for the user gets them.
 pub(super) const UNLOCKING: [&str; 3] =
     ["VAULT_PASSPHRASE_FILE", "VAULT_PASSPHRASE_COMMAND", "VAULT_IDENTITY_FILE"];
 

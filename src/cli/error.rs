@@ -131,6 +131,7 @@ fn code(error: &ops::Error) -> Code {
         | E::KeyNotAccepted { .. }
         | E::RolledBack { .. }
         | E::Misplaced { .. }
+        | E::OtherVault { .. }
         | E::ClientMissing { .. }
         | E::NotAllVerified { .. } => Code::Integrity,
         E::NoVault { .. }
@@ -147,10 +148,14 @@ fn code(error: &ops::Error) -> Code {
         | E::ClientInUse { .. }
         | E::OtherAccount { .. }
         | E::LastSlot
+        | E::WouldForgetLogin { .. }
+        | E::AccountUnknown { .. }
         | E::RefreshRefused { .. }
         | E::BadRescue(_) => Code::Refused,
+        // RFC 6749, 5.2: the code or the user's consent is at fault, not the client.
+        E::CodeRefused(server) if server.error != "invalid_grant" => Code::Refused,
         E::LoginNeeded { .. } | E::GrantRefused { .. } | E::CodeRefused(_) => Code::LoginNeeded,
-        E::Rescue { .. } => Code::Rescue,
+        E::Rescue { .. } | E::RescueOutstanding { .. } => Code::Rescue,
     }
 }
 

@@ -70,6 +70,19 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::Rescue { .. } => {
             "make room, then pass the block above to `vault import-rescue`; keep it until that is done".into()
         }
+        E::RescueOutstanding { profile } => {
+            format!("pass the block to `vault import-rescue`; if it is lost, run `vault login {profile}`")
+        }
+        E::WouldForgetLogin { .. } => {
+            "add `--forget-login` if that is meant, and log in again afterwards".into()
+        }
+        E::AccountUnknown { .. } => {
+            "ask for the scopes `openid` and `email`, or add `--replace-account` if you are sure".into()
+        }
+        E::OtherVault { kid, .. } => format!(
+            "if you have put another vault there yourself, run `vault key accept {kid}`; if not, somebody has \
+             changed your files"
+        ),
         E::BadRescue(_) => "pass the whole block, from `{` to `}`, that vault has printed".into(),
         E::LastSlot => "add another one with `vault key add` first".into(),
         E::Passphrase(_) => "a few unrelated words are easy to remember and hard to guess".into(),

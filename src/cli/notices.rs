@@ -37,7 +37,7 @@ fn words(notice: &Notice) -> Words {
         Notice::VaultMade { location, unlocked_by } => {
             Talk(format!("Made a vault in {location}, unlocked by {}", with_article(unlocked_by)))
         }
-        Notice::FirstUse { kid } => Talk(format!("First use of this vault on this machine: accepting its key {kid}")),
+        Notice::FirstUse { kid } => Warning(format!("first use of this vault on this machine: its key {kid} is accepted from now on")),
         Notice::Waiting => Talk("Waiting for another vault process…".to_owned()),
         Notice::AskingAgain => Talk("The answer of the provider was lost; asking once more…".to_owned()),
         Notice::CacheIgnored { profile } => {

@@ -33,7 +33,7 @@ pub(super) fn read_or_ask(
 ) -> Result<SecretString, Failure> {
     match source {
         Some(source) => read(what, source),
-        None if session.may_ask() => {
+        None if session.may_ask_secrets() => {
             check(what, &session.terminal().passphrase(&format!("{}:", capitalised(what)))?)
         }
         None => Err(Failure::usage(format!("{what} is missing"))

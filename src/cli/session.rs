@@ -46,7 +46,7 @@ impl Session {
         let output = Output::new(&globals, &environment);
         Ok(Self {
             store: Directory::new(places(&globals, &environment, &base)?),
-            keychain: keychain::system(may_ask(&globals)),
+            keychain: keychain::system(may_ask_secrets(&globals)),
             notices: StderrNotices::new(output),
             pinned: pinned(&environment)?,
             runtime_dir: runtime_dir(&base),
@@ -66,7 +66,7 @@ impl Session {
             agent: agent.as_ref(),
             identities: self.identities(),
             passphrase: self.passphrase()?,
-            may_ask: self.may_ask(),
+            may_ask: self.may_ask_secrets(),
         };
         work(Context {
             store: &self.store,
@@ -92,9 +92,14 @@ impl Session {
         Terminal
     }
 
-    /// Whether the person may be asked.
+    /// Whether the person may be asked something that is typed on standard input.
     pub(super) fn may_ask(&self) -> bool {
-        may_ask(&self.globals)
+        !self.globals.no_input && Terminal.is_there()
+    }
+
+    /// Whether the person may be asked for a secret.
+    pub(super) fn may_ask_secrets(&self) -> bool {
+        may_ask_secrets(&self.globals)
     }
 
     /// Whether the command line forbids every interaction.
@@ -152,8 +157,8 @@ impl Session {
     }
 }
 
-fn may_ask(globals: &Globals) -> bool {
-    !globals.no_input && Terminal.is_there()
+fn may_ask_secrets(globals: &Globals) -> bool {
+    !globals.no_input && Terminal.takes_secrets()
 }
 
 fn places(globals: &Globals, environment: &Environment, base: &BaseDirs) -> Result<Places, Failure> {

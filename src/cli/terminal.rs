@@ -18,9 +18,15 @@ const TRIES: usize = 3;
 pub(super) struct Terminal;
 
 impl Terminal {
-    /// Whether somebody can be asked: both what is typed and what is said go through a terminal.
+    /// Whether somebody can be asked something that is typed on standard input.
     pub(super) fn is_there(self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Whether somebody can be asked for a secret, which is typed on the terminal itself, whatever
+    /// standard input is.
+    pub(super) fn takes_secrets(self) -> bool {
+        io::stderr().is_terminal() && (io::stdin().is_terminal() || has_terminal())
     }
 
     /// Asks for a new passphrase, twice.
@@ -57,6 +63,11 @@ impl Terminal {
     }
 }
 
+/// Whether this process has a terminal of its own, as opposed to a cron job.
+fn has_terminal() -> bool {
+    cfg!(unix) && std::fs::File::open("/dev/tty").is_ok()
+}
+
 fn is_same(a: &SecretString, b: &SecretString) -> bool {
     use secrecy::ExposeSecret;
     use subtle::ConstantTimeEq;
@@ -76,7 +87,7 @@ impl Prompt for Terminal {
                 ErrorKind::Interrupted | ErrorKind::UnexpectedEof => PromptError::Cancelled,
                 // What opening /dev/tty says in a process without a terminal.
                 ErrorKind::NotFound => PromptError::NoTerminal,
-                _ if !self.is_there() => PromptError::NoTerminal,
+                _ if !self.takes_secrets() => PromptError::NoTerminal,
                 _ => PromptError::Io(error),
             }),
         }

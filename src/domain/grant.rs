@@ -35,3 +35,10 @@ pub struct Grant {
     /// Whether a refresh token came with it.
     pub refreshable: bool,
 }
+
+impl Grant {
+    /// When its refresh token was issued.
+    pub fn renewed_at(&self) -> Timestamp {
+        self.refreshed_at.map_or(self.obtained_at, |at| at.max(self.obtained_at))
+    }
+}

@@ -48,6 +48,8 @@ pub fn add_profile(
     new: NewProfile,
     login: Option<&login::Request<'_>>,
 ) -> Result<Profile, Error> {
+    // A profile whose making was interrupted may be there in all but its place.
+    recover::settle(ctx, vault, &new.name)?;
     check_free(ctx, &new.name)?;
     let plan = Plan::make(ctx, vault, new, login.map_or(&[], |login| login.scopes))?;
     match login {

@@ -118,10 +118,6 @@ pub(super) fn keep(
     issuer: &str,
     token: &AccessToken,
 ) {
-    if token.expires_at.is_none() {
-        // Of unknown life: it is good for the command that asked for it, and no longer.
-        return;
-    }
     let facts = TokenFacts {
         issuer: issuer.to_owned(),
         grant_id: grant.id.clone(),

@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 use url::Url;
 
 use super::refresh::client_secret;
-use super::{Context, Error, Loaded, Unlocked, documents};
+use super::{Context, Error, Loaded, Unlocked, documents, rename};
 use crate::domain::{
     Client, ClientAuth, ClientName, DocumentId, Endpoints, Profile, RedirectUri, SealedField,
 };
@@ -291,6 +291,7 @@ pub fn add(ctx: Context<'_>, vault: &Unlocked, new: NewClient) -> Result<Client,
     let was_named = new.name.is_some();
     let (facts, secret) = resolve(ctx, new)?;
     let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    rename::finish(ctx, vault)?;
     if let Some(stored) = find_same(ctx, vault, &facts, secret.as_ref())? {
         return Ok(stored.facts);
     }
@@ -368,6 +369,7 @@ fn users(ctx: Context<'_>) -> Result<Vec<(DocumentId, String)>, Error> {
 /// [`Error::NoClient`], or [`Error::ClientExists`] if the new name is taken.
 pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ClientName, to: &ClientName) -> Result<(), Error> {
     let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    rename::finish(ctx, vault)?;
     let client = vault.client_named(ctx, from)?;
     if ctx.store.clients()?.contains(to) {
         return Err(Error::ClientExists { name: to.to_string() });
@@ -386,6 +388,7 @@ pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ClientName, to: &Client
 /// [`Error::ClientInUse`] if one does.
 pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ClientName) -> Result<(), Error> {
     let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    rename::finish(ctx, vault)?;
     let client = vault.client_named(ctx, name)?;
     let id = client.document.id();
     let profiles: Vec<String> =

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Context, Error, Notice, Unlocked};
+use super::{Context, Error, Notice, Unlocked, recover};
 use crate::domain::{Client, ClientName, DocumentId, Profile, ProfileName, VaultId};
 use crate::seal::{self, Document, Draft, Format, VaultKey, Verified};
 use crate::store::{Expected, Mark, Name, Revision};
@@ -70,6 +70,23 @@ pub(super) fn load<T: DeserializeOwned>(
         return Ok(Some(Loaded { document, facts, revision }));
     }
     Ok(None)
+}
+
+/// How a document is read.
+pub(super) type Load<T> =
+    fn(Context<'_>, &VaultId, &VaultKey, &Name, Format) -> Result<Option<Loaded<T>>, Error>;
+
+/// Reads and verifies a document, however old it is.
+pub(super) fn load_of_any_age<T: DeserializeOwned>(
+    ctx: Context<'_>,
+    vault: &VaultId,
+    key: &VaultKey,
+    name: &Name,
+    format: Format,
+) -> Result<Option<Loaded<T>>, Error> {
+    let Some((document, revision)) = verified(ctx, vault, key, name, format)? else { return Ok(None) };
+    let facts = facts(name, &document)?;
+    Ok(Some(Loaded { document, facts, revision }))
 }
 
 type Read = Option<(Verified, Revision)>;
@@ -144,6 +161,11 @@ pub(super) fn bury(ctx: Context<'_>, document: &Document) {
 }
 
 fn set_mark(ctx: Context<'_>, document: &Document, mark: &Mark) {
+    // A mark never goes down: only a person may decide to accept an older document.
+    let known = ctx.memory.mark(document.vault(), document.id()).ok().flatten();
+    if known.is_some_and(|known| known.removed || known.generation > mark.generation) {
+        return;
+    }
     if let Err(error) = ctx.memory.set_mark(document.vault(), document.id(), mark) {
         ctx.notices.notice(&Notice::NotMarked { why: error.to_string() });
     }
@@ -157,6 +179,20 @@ impl Unlocked {
     /// [`Error::NoProfile`] if there is none, else as the checks say.
     pub fn profile(&self, ctx: Context<'_>, name: &ProfileName) -> Result<Loaded<Profile>, Error> {
         self.find_profile(ctx, name)?.ok_or_else(|| no_profile(ctx, name))
+    }
+
+    /// The profile `name`, verified; one whose making was interrupted may be there in all but its
+    /// place, and is put there first. The caller holds no lock.
+    pub(super) fn settled_profile(
+        &self,
+        ctx: Context<'_>,
+        name: &ProfileName,
+    ) -> Result<Loaded<Profile>, Error> {
+        if let Some(profile) = self.find_profile(ctx, name)? {
+            return Ok(profile);
+        }
+        recover::settle(ctx, self, name)?;
+        self.profile(ctx, name)
     }
 
     /// The profile `name`, verified, if there is one.

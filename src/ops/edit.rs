@@ -20,6 +20,8 @@ pub struct Changes {
     pub api_key: Option<SecretString>,
     /// Another account; the next login must be of it.
     pub account: Option<String>,
+    /// Whether the login may be forgotten, where the change costs it.
+    pub forget_login: bool,
 }
 
 impl Changes {
@@ -51,11 +53,15 @@ pub fn edit(
             facts.exports.remove(variable);
         }
         let mut draft = draft;
+        let had_login = facts.grant.is_some();
         if let Some(client) = &changes.client {
             draft = link(ctx, vault, profile, &mut facts, client, draft)?;
         }
         if let Some(account) = changes.account {
             draft = relink_account(profile, &mut facts, account, draft);
+        }
+        if had_login && facts.grant.is_none() && !changes.forget_login {
+            return Err(Error::WouldForgetLogin { profile: name.clone() });
         }
         if let Some(key) = &changes.api_key {
             let (_, client) = vault.client(ctx, &facts.client)?;
@@ -79,12 +85,17 @@ fn link(
     if *new.document.id() == profile.facts.client {
         return Ok(draft);
     }
-    let (_, old) = vault.client(ctx, &profile.facts.client)?;
+    let old = match vault.client(ctx, &profile.facts.client) {
+        Ok((_, old)) => Some(old.facts.issuer),
+        // Linking another one is what mends that.
+        Err(Error::ClientMissing { .. }) => None,
+        Err(error) => return Err(error),
+    };
     facts.client = new.document.id().clone();
     facts.provider.clone_from(&new.facts.provider);
     facts.grant = None;
     let draft = draft.without(SealedField::RefreshToken);
-    Ok(if old.facts.issuer == new.facts.issuer { draft } else { draft.without(SealedField::ApiKey) })
+    Ok(if old == Some(new.facts.issuer) { draft } else { draft.without(SealedField::ApiKey) })
 }
 
 /// Another account needs another grant; the same one, spelt differently, keeps it.

@@ -203,6 +203,37 @@ pub enum Error {
         #[source]
         source: store::Error,
     },
+    /// A newer refresh token was printed as a rescue block and has not been taken in.
+    #[error(
+        "the newest tokens of profile `{profile}` were printed as a rescue block, which has not been taken in"
+    )]
+    RescueOutstanding {
+        /// The profile.
+        profile: ProfileName,
+    },
+    /// An edit would cost the login.
+    #[error("this change forgets the login of profile `{profile}`")]
+    WouldForgetLogin {
+        /// The profile.
+        profile: ProfileName,
+    },
+    /// The provider does not say whose account consented.
+    #[error(
+        "the provider does not say whose account this is, so that it cannot be told to be {}",
+        named(expected)
+    )]
+    AccountUnknown {
+        /// The linked one.
+        expected: Account,
+    },
+    /// Another vault stands where this machine knows one.
+    #[error("another vault than the one that this machine knows stands in {location}; its key is {kid}")]
+    OtherVault {
+        /// Where.
+        location: String,
+        /// The key of the vault that is there now.
+        kid: KeyId,
+    },
     /// The rescue block is of no use.
     #[error("this rescue block {0}")]
     BadRescue(&'static str),

@@ -35,6 +35,9 @@ pub fn list(ctx: Context<'_>) -> Result<Vec<KeySlot>, Error> {
 
 /// Adds a slot and returns it.
 ///
+/// The keychains of several machines hold the vault key under the same name, so that one slot serves
+/// them all: where there is one, only the entry is made.
+///
 /// # Errors
 ///
 /// If the slot cannot be made or saved.
@@ -47,12 +50,19 @@ pub fn add(ctx: Context<'_>, vault: &Unlocked, slot: NewSlot) -> Result<KeySlot,
         }
         NewSlot::Identity(path) => make_slot(ctx, &vault.id, &vault.key, &FirstSlot::Identity(path))?,
     };
+    if let Some(same) = vault.manifest.facts.slots.iter().find(|slot| is_same_entry(&slot.kind, &kind)) {
+        return Ok(same.clone());
+    }
     let slot = KeySlot { id: random_id(), created_at: ctx.clock.now(), kind };
     update(ctx, vault, |manifest| {
         manifest.slots.push(slot.clone());
         Ok(())
     })?;
     Ok(slot)
+}
+
+fn is_same_entry(a: &SlotKind, b: &SlotKind) -> bool {
+    matches!((a, b), (SlotKind::Keychain { entry: a }, SlotKind::Keychain { entry: b }) if a == b)
 }
 
 /// Removes the slot `id`, and its keychain entry if it has one.

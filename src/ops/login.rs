@@ -64,6 +64,7 @@ pub fn login(
     name: &ProfileName,
     request: &Request<'_>,
 ) -> Result<Profile, Error> {
+    recover::settle(ctx, vault, name)?;
     let mut profile = vault.profile(ctx, name)?.facts;
     let (_, client) = vault.client(ctx, &profile.client)?;
     let candidate = Candidate::stored(vault, client)?;
@@ -71,7 +72,11 @@ pub fn login(
     ctx.store.prove_writable()?;
 
     consent(&profile, &candidate.facts, request, |consented| {
-        let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+        // Alone only if the client may have to be written too; else other profiles can go on.
+        let access = if candidate.facts.client_auth_pinned { Access::Shared } else { Access::Exclusive };
+        let _vault_lock = ctx.lock(&Lock::Vault, access)?;
+        let id = vault.profile(ctx, name)?.document.id().clone();
+        let _turn = ctx.lock(&Lock::Grant(id), Access::Exclusive)?;
         recover::recover(ctx, vault, name)?;
         let current = vault.profile(ctx, name)?;
         let (_, client) = vault.client(ctx, &current.facts.client)?;
@@ -268,8 +273,8 @@ impl Place {
     }
 }
 
-/// Exchanges the code, checks whose account it is, and saves the grant. The caller holds the vault
-/// lock alone.
+/// Exchanges the code, checks whose account it is, and saves the grant. The caller holds the grant's
+/// lock, or the vault's alone.
 pub(super) fn exchange(
     ctx: Context<'_>,
     vault: &Unlocked,
@@ -288,12 +293,15 @@ pub(super) fn exchange(
     // From here on a Ctrl-C waits: the code works once.
     let _deferral = Deferral::begin();
 
-    let redeemed = redeem(ctx, vault, &mut party.client, consented)
+    let redeemed = redeem(ctx, &mut party.client, consented)
         .and_then(|answer| Ok((whose(ctx, &party, consented, &answer, replace_account)?, answer)));
     match redeemed {
         Ok((account, answer)) => {
             let consent = NewConsent { grant_id, account, answer, now: ctx.clock.now() };
-            consent.save(ctx, vault, &party, reservation)
+            let profile = consent.save(ctx, vault, &party, reservation)?;
+            // After the grant, which nothing may stand in the way of.
+            party.client.save_if_changed(ctx, vault)?;
+            Ok(profile)
         }
         Err(error) => {
             reservation.discard();
@@ -307,12 +315,7 @@ pub(super) fn exchange(
 
 /// Spends the code. A client whose authentication is not pinned may prove itself the other way once,
 /// and what worked is pinned.
-fn redeem(
-    ctx: Context<'_>,
-    vault: &Unlocked,
-    client: &mut Candidate,
-    consented: &Consented<'_>,
-) -> Result<TokenAnswer, Error> {
+fn redeem(ctx: Context<'_>, client: &mut Candidate, consented: &Consented<'_>) -> Result<TokenAnswer, Error> {
     let first = spend(ctx, client, consented);
     let answer = match (first, other_auth(client)) {
         (Err(oauth::Error::Refused(server)), Some(other)) if server.error == "invalid_client" => {
@@ -323,7 +326,6 @@ fn redeem(
         (result, _) => result?,
     };
     client.facts.client_auth_pinned = true;
-    client.save_if_changed(ctx, vault)?;
     Ok(answer)
 }
 
@@ -367,8 +369,12 @@ fn whose(
     let expected = &party.facts.account;
     let found = reported(ctx, party, consented, answer)?;
     if found.is_unknown() {
-        // A provider that names nobody leaves what the user said.
-        return Ok(expected.clone());
+        // A provider that names nobody leaves what the user said, unless it has named somebody before.
+        return if expected.subject.is_none() || replace_account {
+            Ok(expected.clone())
+        } else {
+            Err(Error::AccountUnknown { expected: expected.clone() })
+        };
     }
     if !replace_account && !expected.is_same_as(&found) {
         return Err(Error::OtherAccount { expected: expected.clone(), found });
@@ -390,7 +396,7 @@ fn reported(
             issuer: &client.issuer,
             client_id: &client.client_id,
             nonce: consented.flow.nonce(),
-            now: ctx.clock.now(),
+            now: Some(ctx.clock.now()),
         };
         account = id_token::claims(id_token, &expectation)?;
     }
@@ -411,10 +417,11 @@ fn ask_userinfo(
         Ok(found) if account.subject.is_none() || account.subject == found.subject => Ok(found),
         Ok(found) => Err(Error::OtherAccount { expected: account, found }),
         // Without a scope for it, userinfo refuses; then the ID token alone must do.
-        Err(error) => {
-            log::debug!("userinfo gives nothing: {error}");
+        Err(oauth::Error::Refused(server)) => {
+            log::debug!("userinfo gives nothing: {server}");
             Ok(account)
         }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -449,7 +456,9 @@ impl NewConsent {
             Some(token) => {
                 draft.seal(&vault.key, SealedField::RefreshToken, &party.client.facts.binding(), token)
             }
-            None => draft,
+            None if self.continues(party).is_some() => draft,
+            // Of another account, or refused: it must not be handed out as the one of this login.
+            None => draft.without(SealedField::RefreshToken),
         };
         let successor = draft.sign(&vault.key);
         save_successor(ctx, vault, &facts.name, reservation, &successor)?;
@@ -471,13 +480,7 @@ impl NewConsent {
     /// goes on.
     fn grant(&self, ctx: Context<'_>, party: &Party) -> Grant {
         let end = self.answer.refresh_token_expires_in.and_then(|life| self.now.checked_add(life).ok());
-        let goes_on = party
-            .facts
-            .grant
-            .as_ref()
-            .filter(|old| old.refreshable && old.state == GrantState::Live)
-            .filter(|_| party.facts.account.is_same_as(&self.account));
-        match (&self.answer.refresh_token, goes_on) {
+        match (&self.answer.refresh_token, self.continues(party)) {
             (None, Some(old)) => Grant { id: self.grant_id.clone(), ..old.clone() },
             (token, _) => {
                 if token.is_none() {
@@ -493,6 +496,13 @@ impl NewConsent {
                 }
             }
         }
+    }
+
+    /// The grant whose refresh token goes on where the provider gave no new one.
+    fn continues<'a>(&self, party: &'a Party) -> Option<&'a Grant> {
+        let old = party.facts.grant.as_ref();
+        old.filter(|old| old.refreshable && old.state == GrantState::Live)
+            .filter(|_| party.facts.account.is_same_as(&self.account))
     }
 
     fn cache(&self, ctx: Context<'_>, vault: &Unlocked, party: &Party, document: Verified, facts: &Profile) {

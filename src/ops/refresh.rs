@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::token::Request;
-use super::{Context, Error, Loaded, Notice, Unlocked, cache, documents, recover};
+use super::{Context, Error, Loaded, Notice, Unlocked, cache, documents, recover, rescue};
 use crate::domain::{
     AccessToken, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName,
     SealedField,
@@ -104,6 +104,7 @@ impl<'a> Turn<'a> {
         profile: Loaded<Profile>,
         uncertain: bool,
     ) -> Result<Self, Error> {
+        rescue::check_none_outstanding(ctx, vault, &profile)?;
         let grant = usable_grant(ctx, &profile.facts)?;
         let (client_name, client) = vault.client(ctx, &profile.facts.client)?;
         let expected = client.facts.binding();
@@ -181,7 +182,8 @@ impl<'a> Turn<'a> {
             issuer: &self.client.facts.issuer,
             client_id: &self.client.facts.client_id,
             nonce: None,
-            now: self.ctx.clock.now(),
+            // A wrong clock must not cost a refresh; the token says nothing that its time could spoil.
+            now: None,
         };
         let found = id_token::claims(id_token, &expectation)?;
         if self.profile.facts.account.subject.is_some() && !self.profile.facts.account.is_same_as(&found) {
@@ -395,7 +397,7 @@ pub(super) fn save_successor(
     match reservation.save(&bytes, &verify) {
         Ok(Place::Beside) => documents::mark(ctx, successor),
         Ok(Place::Second) => ctx.notices.notice(&Notice::SavedInSecondPlace),
-        Err(source) => return Err(rescue(ctx, vault, profile, successor, source)),
+        Err(source) => return Err(hand_over(ctx, vault, profile, successor, source)),
     }
     Ok(())
 }
@@ -405,17 +407,18 @@ fn is_readable(vault: &Unlocked, bytes: &[u8]) -> bool {
     Document::parse(bytes).and_then(|document| document.verify(&vault.id, &vault.key)).is_ok()
 }
 
-fn rescue(
+/// The caller gets the only copy, and this machine remembers that there is one.
+fn hand_over(
     ctx: Context<'_>,
     vault: &Unlocked,
     profile: &ProfileName,
     successor: &Verified,
     source: crate::store::Error,
 ) -> Error {
+    let renewed_at = successor.facts::<Profile>().ok().and_then(|facts| Some(facts.grant?.renewed_at()));
     let record = OutstandingRescue {
         profile: profile.clone(),
-        generation: successor.generation(),
-        at: ctx.clock.now(),
+        renewed_at: renewed_at.unwrap_or_else(|| ctx.clock.now()),
     };
     if let Err(error) = ctx.memory.set_rescue(&vault.id, successor.id(), Some(&record)) {
         log::warn!("the rescue could not be recorded: {error}");

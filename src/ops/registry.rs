@@ -76,14 +76,19 @@ pub fn default_profile(ctx: Context<'_>, manifest: &Manifest) -> Result<ProfileN
             return Ok(name);
         }
     }
-    only_profile(ctx)
+    // It was chosen and is gone: another one is not what was meant.
+    Err(no_default(ctx)?)
+}
+
+fn no_default(ctx: Context<'_>) -> Result<Error, Error> {
+    let known = ctx.store.profiles()?.iter().map(ToString::to_string).collect();
+    Ok(Error::NoDefault { known })
 }
 
 fn only_profile(ctx: Context<'_>) -> Result<ProfileName, Error> {
-    let names = ctx.store.profiles()?;
-    match &names[..] {
+    match &ctx.store.profiles()?[..] {
         [name] => Ok(name.clone()),
-        _ => Err(Error::NoDefault { known: names.iter().map(ToString::to_string).collect() }),
+        _ => Err(no_default(ctx)?),
     }
 }
 

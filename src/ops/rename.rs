@@ -40,7 +40,11 @@ pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<
     finish(ctx, vault)?;
     recover::recover(ctx, vault, name)?;
     let stored_as = Name::Profile(name.clone());
-    let profile = vault.profile(ctx, name)?;
+    let profile = match vault.profile(ctx, name) {
+        // A copy of what was removed before has come back, and is sent after it.
+        Err(Error::RolledBack { .. }) => return Ok(ctx.store.remove(&stored_as)?),
+        found => found?,
+    };
     recover::clear(ctx, Target { name: &stored_as, vault: &vault.id })?;
     ctx.store.remove(&stored_as)?;
     documents::bury(ctx, &profile.document);
@@ -52,26 +56,34 @@ pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<
 ///
 /// # Errors
 ///
-/// If a document of the pair cannot be trusted, or as the storage says.
+/// As the storage says.
 pub(super) fn finish(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
-    let mut newest: HashMap<DocumentId, (Name, u64)> = HashMap::new();
+    let mut seen: HashMap<DocumentId, Vec<Name>> = HashMap::new();
     for name in names(ctx)? {
         let Some(stored) = ctx.store.read(&name)? else { continue };
         // One that cannot be read is no half of a rename, and is reported by whoever needs it.
-        let Ok(document) =
-            Document::parse(&stored.bytes).and_then(|found| found.verify(&vault.id, &vault.key))
-        else {
-            continue;
-        };
-        let here = (name, document.generation());
-        let Some(other) = newest.insert(document.id().clone(), here.clone()) else { continue };
-        if other.1 == here.1 {
-            // A copy, not half of a rename; whoever reads it is told.
-            continue;
+        if let Ok(document) = Document::parse(&stored.bytes) {
+            seen.entry(document.id().clone()).or_default().push(name);
         }
-        let (older, newer) = if other.1 < here.1 { (other, here) } else { (here, other) };
-        ctx.store.remove(&older.0)?;
-        newest.insert(document.id().clone(), newer);
+    }
+    seen.into_values().filter(|names| names.len() > 1).try_for_each(|names| keep_newest(ctx, vault, names))
+}
+
+/// Of several documents with one id, keeps the newest. Only documents of this vault count, and of two
+/// that are equally new none is half of a rename.
+fn keep_newest(ctx: Context<'_>, vault: &Unlocked, names: Vec<Name>) -> Result<(), Error> {
+    let mut found = Vec::new();
+    for name in names {
+        let Some(stored) = ctx.store.read(&name)? else { continue };
+        let verified =
+            Document::parse(&stored.bytes).and_then(|document| document.verify(&vault.id, &vault.key));
+        if let Ok(document) = verified {
+            found.push((document.generation(), name));
+        }
+    }
+    let newest = found.iter().map(|(generation, _)| *generation).max();
+    for (_, name) in found.iter().filter(|(generation, _)| Some(*generation) < newest) {
+        ctx.store.remove(name)?;
     }
     Ok(())
 }

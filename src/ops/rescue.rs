@@ -1,46 +1,112 @@
 //! `vault import-rescue`: takes in tokens that could only be printed.
 
-use super::{Context, Error, Unlocked, documents, recover};
-use crate::domain::{Profile, ProfileName};
-use crate::seal::{Document, Format};
+use super::{Context, Error, Loaded, Unlocked, documents, recover};
+use crate::domain::{Grant, Profile, ProfileName, SealedField};
+use crate::seal::{Document, Format, Verified};
 use crate::store::{Access, Expected, Lock, Name, Target};
 
-/// Puts the document of a rescue block in its place and returns the profile's name.
+/// Puts the tokens of a rescue block in their place and returns the profile's name.
 ///
-/// The block is taken in only if this vault made it, and it comes after what is stored.
+/// The block is taken in only if this vault made it, and its refresh token is newer than the stored
+/// one.
 ///
 /// # Errors
 ///
 /// [`Error::BadRescue`] if it is of no use, [`Error::Document`] if it cannot be trusted.
 pub fn import(ctx: Context<'_>, vault: &Unlocked, block: &[u8]) -> Result<ProfileName, Error> {
-    let refused = |source| Error::Document { document: "the rescue block".to_owned(), source };
-    let document = Document::parse(block)
-        .and_then(|document| document.verify(&vault.id, &vault.key))
-        .map_err(refused)?;
-    if document.format() != Format::Profile {
-        return Err(Error::BadRescue("holds no profile"));
-    }
-    let profile: Profile = document.facts().map_err(refused)?;
-    let stored_as = Name::Profile(profile.name.clone());
+    let rescued = Rescued::read(vault, block)?;
+    let name = rescued.facts.name.clone();
+    let stored_as = Name::Profile(name.clone());
 
     let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
-    recover::recover(ctx, vault, &profile.name)?;
-    let current = vault.find_profile(ctx, &profile.name)?;
-    let expected = match &current {
-        Some(current) if current.document.id() != document.id() => {
+    recover::recover(ctx, vault, &name)?;
+    match vault.find_profile(ctx, &name)? {
+        Some(current) => rescued.replace(ctx, vault, &current)?,
+        None => rescued.restore(ctx)?,
+    }
+    recover::clear(ctx, Target { name: &stored_as, vault: &vault.id })?;
+    ctx.memory.set_rescue(&vault.id, rescued.document.id(), None)?;
+    Ok(name)
+}
+
+/// Refuses to use a refresh token whose successor was printed and has not been taken in: the
+/// provider would take it for a stolen one.
+pub(super) fn check_none_outstanding(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+) -> Result<(), Error> {
+    let Some(record) = ctx.memory.rescue(&vault.id, profile.document.id())? else { return Ok(()) };
+    let is_needed = profile.facts.grant.as_ref().is_none_or(|grant| grant.renewed_at() < record.renewed_at);
+    if is_needed {
+        return Err(Error::RescueOutstanding { profile: profile.facts.name.clone() });
+    }
+    // A later login, or a recovery, has brought a newer token.
+    Ok(ctx.memory.set_rescue(&vault.id, profile.document.id(), None)?)
+}
+
+/// The document of a rescue block.
+struct Rescued {
+    document: Verified,
+    facts: Profile,
+    grant: Grant,
+}
+
+impl Rescued {
+    fn read(vault: &Unlocked, block: &[u8]) -> Result<Self, Error> {
+        let refused = |source| Error::Document { document: "the rescue block".to_owned(), source };
+        let document = Document::parse(block)
+            .and_then(|document| document.verify(&vault.id, &vault.key))
+            .map_err(refused)?;
+        if document.format() != Format::Profile {
+            return Err(Error::BadRescue("holds no profile"));
+        }
+        let facts: Profile = document.facts().map_err(refused)?;
+        let grant = facts.grant.clone().ok_or(Error::BadRescue("holds no login"))?;
+        Ok(Self { document, facts, grant })
+    }
+
+    /// Follows the stored document, which may have been edited since.
+    fn replace(&self, ctx: Context<'_>, vault: &Unlocked, current: &Loaded<Profile>) -> Result<(), Error> {
+        if current.document.id() != self.document.id() {
             return Err(Error::BadRescue("belongs to another profile of the same name"));
         }
-        Some(current) if current.document.generation() >= document.generation() => {
+        let stored = current.facts.grant.as_ref();
+        if stored.is_some_and(|stored| stored.renewed_at() >= self.grant.renewed_at()) {
             return Err(Error::BadRescue("is older than what is stored"));
         }
-        Some(current) => Expected::Revision(&current.revision),
-        None => Expected::Absent,
-    };
-    if !documents::is_current(&document, ctx.memory.mark(&vault.id, document.id())?.as_ref()) {
-        return Err(Error::BadRescue("is older than what was last written here, or its profile was removed"));
+        if current.facts.client != self.facts.client {
+            return Err(Error::BadRescue("belongs to another client than the profile now links"));
+        }
+        let (_, client) = vault.client(ctx, &self.facts.client)?;
+        let binding = client.facts.binding();
+        let stored_as = Name::Profile(self.facts.name.clone());
+        let (token, _) = self
+            .document
+            .open(&vault.key, SealedField::RefreshToken, &binding)
+            .map_err(documents::refused(&stored_as))?;
+        let facts = Profile {
+            grant: Some(self.grant.clone()),
+            account: self.facts.account.clone(),
+            scopes: self.facts.scopes.clone(),
+            ..current.facts.clone()
+        };
+        let document = current
+            .next()
+            .facts(&facts)
+            .seal(&vault.key, SealedField::RefreshToken, &binding, &token)
+            .sign(&vault.key);
+        documents::save(ctx, &stored_as, &document, Expected::Revision(&current.revision))
     }
-    documents::save(ctx, &stored_as, &document, expected)?;
-    recover::clear(ctx, Target { name: &stored_as, vault: &vault.id })?;
-    ctx.memory.set_rescue(&vault.id, document.id(), None)?;
-    Ok(profile.name)
+
+    /// Comes in place of a document that could not be written at all.
+    fn restore(&self, ctx: Context<'_>) -> Result<(), Error> {
+        let mark = ctx.memory.mark(self.document.vault(), self.document.id())?;
+        if !documents::is_current(&self.document, mark.as_ref()) {
+            return Err(Error::BadRescue(
+                "is older than what was last written here, or its profile was removed",
+            ));
+        }
+        documents::save(ctx, &Name::Profile(self.facts.name.clone()), &self.document, Expected::Absent)
+    }
 }

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use super::token::{self, Request};
-use super::{Context, Error, Loaded, Unlocked, documents, refresh};
+use super::{Context, Error, Loaded, Unlocked, documents, recover, refresh};
 use crate::domain::{AccessToken, Binding, Field, Profile, ProfileName, SealedField};
 use crate::seal;
 use crate::store::Name;
@@ -23,7 +23,11 @@ pub fn reveal(
         let token = token::token(ctx, vault, name, Request::default())?;
         return of_token(name, field, &token);
     }
-    let profile = vault.profile(ctx, name)?;
+    if field == Field::RefreshToken {
+        // An interrupted refresh may have left a newer one.
+        recover::settle(ctx, vault, name)?;
+    }
+    let profile = vault.settled_profile(ctx, name)?;
     of_profile(ctx, vault, &profile, field)
 }
 

@@ -2,8 +2,8 @@
 
 use jiff::SignedDuration;
 
-use super::{Context, Error, Unlocked, cache, refresh};
-use crate::domain::{AccessToken, ProfileName};
+use super::{Context, Error, Loaded, Unlocked, cache, refresh};
+use crate::domain::{AccessToken, Profile, ProfileName};
 
 /// What kind of token is asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,8 +29,9 @@ pub fn token(
     profile: &ProfileName,
     request: Request,
 ) -> Result<AccessToken, Error> {
+    let found = vault.settled_profile(ctx, profile)?;
     if !request.refresh
-        && let Some(token) = cached(ctx, vault, profile, request.min_ttl)?
+        && let Some(token) = cached(ctx, vault, &found, request.min_ttl)
     {
         return Ok(token);
     }
@@ -40,11 +41,10 @@ pub fn token(
 fn cached(
     ctx: Context<'_>,
     vault: &Unlocked,
-    profile: &ProfileName,
+    profile: &Loaded<Profile>,
     min_ttl: SignedDuration,
-) -> Result<Option<AccessToken>, Error> {
-    let profile = vault.profile(ctx, profile)?;
-    let fresh = cache::find(ctx, vault, &profile).filter(|found| found.is_fresh(ctx.clock.now(), min_ttl));
+) -> Option<AccessToken> {
+    let fresh = cache::find(ctx, vault, profile).filter(|found| found.is_fresh(ctx.clock.now(), min_ttl));
     // One that cannot be opened although its MAC fits is replaced like any other.
-    Ok(fresh.and_then(|found| found.open(vault).ok()))
+    fresh.and_then(|found| found.open(vault).ok())
 }

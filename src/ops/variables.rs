@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::token::{self, Request};
-use super::{Context, Error, Unlocked, reveal};
+use super::{Context, Error, Unlocked, recover, reveal};
 use crate::domain::{Field, Profile, ProfileName, SealedField, Variable, VariableName};
 use crate::oauth::provider;
 
@@ -19,8 +19,13 @@ pub fn variables(
     name: &ProfileName,
     more: &[(VariableName, Field)],
 ) -> Result<Vec<Variable>, Error> {
-    let profile = vault.profile(ctx, name)?;
+    let mut profile = vault.settled_profile(ctx, name)?;
     let chosen = chosen(&profile.facts, profile.document.holds(SealedField::ApiKey), more);
+    if chosen.values().any(|field| *field == Field::RefreshToken) {
+        // An interrupted refresh may have left a newer one.
+        recover::settle(ctx, vault, name)?;
+        profile = vault.profile(ctx, name)?;
+    }
     let token = match chosen.values().any(|field| field.needs_token()) {
         true => Some(token::token(ctx, vault, name, Request::default())?),
         false => None,

@@ -7,6 +7,10 @@ use crate::seal::{Document, Format, Manifest, VaultKey};
 use crate::store::{Name, Pin};
 use crate::unlock::{self, Ways};
 
+/// Most key slots. They are tried before the manifest can be verified, and a forged one could hold
+/// thousands, each of which takes seconds.
+const MAX_SLOTS: usize = 32;
+
 /// The vault before it is unlocked. Nothing in its manifest has been verified.
 pub struct Vault {
     document: Document,
@@ -26,7 +30,11 @@ impl Vault {
         };
         let document = documents::parse(&Name::Manifest, &stored.bytes)?;
         documents::check_format(&Name::Manifest, &document, Format::Manifest)?;
-        let manifest = documents::facts(&Name::Manifest, &document)?;
+        let manifest: Manifest = documents::facts(&Name::Manifest, &document)?;
+        if manifest.slots.len() > MAX_SLOTS {
+            let odd = crate::seal::Error::Facts(format!("it has more than {MAX_SLOTS} key slots"));
+            return Err(documents::refused(&Name::Manifest)(odd));
+        }
         Ok(Some(Self { document, manifest }))
     }
 
@@ -61,6 +69,19 @@ impl Vault {
     ///
     /// If no slot gives the key, the key is not the pinned one, or the manifest was changed.
     pub fn unlock(self, ctx: Context<'_>) -> Result<Unlocked, Error> {
+        self.unlock_with(ctx, documents::load)
+    }
+
+    /// The same for a vault that was restored: its manifest may be older than the last one seen.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::unlock`], except for the age of the manifest.
+    pub fn unlock_restored(self, ctx: Context<'_>) -> Result<Unlocked, Error> {
+        self.unlock_with(ctx, documents::load_of_any_age)
+    }
+
+    fn unlock_with(self, ctx: Context<'_>, load: documents::Load<Manifest>) -> Result<Unlocked, Error> {
         let id = self.id().clone();
         let kid = self.kid().clone();
         let pin = accepted(ctx, &id, &kid)?;
@@ -69,7 +90,7 @@ impl Vault {
             ctx.notices.notice(&Notice::WeakUnlock { what: warning.to_string() });
         }
         let key = opened.key;
-        let manifest = documents::load(ctx, &id, &key, &Name::Manifest, Format::Manifest)?
+        let manifest = load(ctx, &id, &key, &Name::Manifest, Format::Manifest)?
             .ok_or_else(|| Error::NoVault { location: ctx.store.location() })?;
         if pin.is_none() {
             ctx.notices.notice(&Notice::FirstUse { kid: kid.clone() });
@@ -96,6 +117,9 @@ fn accepted(ctx: Context<'_>, vault: &VaultId, kid: &KeyId) -> Result<Option<Pin
         let pin = Pin { kids: vec![pinned.clone()], since: ctx.clock.now() };
         return if pinned == kid { Ok(Some(pin)) } else { Err(Error::KeyNotAccepted { kid: kid.clone() }) };
     }
+    if ctx.memory.known_vault()?.is_some_and(|known| known != *vault) {
+        return Err(Error::OtherVault { location: ctx.store.location(), kid: kid.clone() });
+    }
     match ctx.memory.pin(vault)? {
         Some(pin) if !pin.kids.contains(kid) => Err(Error::KeyNotAccepted { kid: kid.clone() }),
         pin => Ok(pin),
@@ -105,7 +129,8 @@ fn accepted(ctx: Context<'_>, vault: &VaultId, kid: &KeyId) -> Result<Option<Pin
 /// Pins `kid`. A machine that cannot remember says so at each first use again.
 pub(super) fn remember(ctx: Context<'_>, vault: &VaultId, kid: KeyId) {
     let pin = Pin { kids: vec![kid], since: ctx.clock.now() };
-    if let Err(error) = ctx.memory.set_pin(vault, &pin) {
+    let remembered = ctx.memory.set_pin(vault, &pin).and_then(|()| ctx.memory.set_known_vault(vault));
+    if let Err(error) = remembered {
         ctx.notices.notice(&Notice::NotMarked { why: error.to_string() });
     }
 }

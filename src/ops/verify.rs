@@ -1,9 +1,9 @@
 //! `vault verify`: every document and every sealed item opened and checked; nothing is changed.
 
-use super::{Context, Error, Loaded, Unlocked, documents, reveal};
+use super::{Context, Error, Loaded, Unlocked, documents, rename, reveal};
 use crate::domain::{ClientAuth, Field, Profile, SealedField};
 use crate::seal::{Document, Format};
-use crate::store::{Mark, Name};
+use crate::store::{Access, Lock, Mark, Name};
 
 /// What was checked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +41,9 @@ pub fn verify(ctx: Context<'_>, vault: &Unlocked, on_step: &dyn Fn(usize, usize)
 ///
 /// If a document does not verify, or the state directory cannot be written.
 pub fn accept_rollback(ctx: Context<'_>, vault: &Unlocked) -> Result<usize, Error> {
+    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    // The older half of an interrupted rename is no backup.
+    rename::finish(ctx, vault)?;
     let mut accepted = 0;
     for name in names(ctx)? {
         let Some(stored) = ctx.store.read(&name)? else { continue };
@@ -52,15 +55,13 @@ pub fn accept_rollback(ctx: Context<'_>, vault: &Unlocked) -> Result<usize, Erro
 }
 
 fn lower_mark(ctx: Context<'_>, vault: &Unlocked, document: &Document) -> Result<bool, Error> {
-    let is_older = ctx
-        .memory
-        .mark(&vault.id, document.id())?
-        .is_some_and(|mark| mark.removed || mark.generation > document.generation());
-    if is_older {
-        let mark = Mark { generation: document.generation(), removed: false };
-        ctx.memory.set_mark(&vault.id, document.id(), &mark)?;
+    let mark = ctx.memory.mark(&vault.id, document.id())?;
+    if documents::is_current(document, mark.as_ref()) {
+        return Ok(false);
     }
-    Ok(is_older)
+    let mark = Mark { generation: document.generation(), removed: false };
+    ctx.memory.set_mark(&vault.id, document.id(), &mark)?;
+    Ok(true)
 }
 
 fn names(ctx: Context<'_>) -> Result<Vec<Name>, Error> {

@@ -260,10 +260,8 @@ pub struct Pin {
 pub struct OutstandingRescue {
     /// The profile that it belongs to.
     pub profile: ProfileName,
-    /// The generation that was printed.
-    pub generation: u64,
-    /// When.
-    pub at: Timestamp,
+    /// When the refresh token in it was issued: one that is stored and as new makes it needless.
+    pub renewed_at: Timestamp,
 }
 
 /// What this machine remembers about a vault.
@@ -295,6 +293,20 @@ pub trait Memory: Send + Sync {
     ///
     /// If storage fails.
     fn set_pin(&self, vault: &VaultId, pin: &Pin) -> Result<(), Error>;
+
+    /// The vault that this machine has last seen in this place.
+    ///
+    /// # Errors
+    ///
+    /// If the record is there and cannot be read.
+    fn known_vault(&self) -> Result<Option<VaultId>, Error>;
+
+    /// Remembers which vault stands in this place.
+    ///
+    /// # Errors
+    ///
+    /// If storage fails.
+    fn set_known_vault(&self, vault: &VaultId) -> Result<(), Error>;
 
     /// The identity files that open the vault on this machine.
     ///

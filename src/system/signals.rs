@@ -50,6 +50,10 @@ impl Switch {
     /// Registers the handlers once and for all: a handler that is taken away again would leave the
     /// signal ignored.
     fn install(signal: i32) -> Option<Self> {
+        if is_ignored(signal) {
+            // Whoever has ignored it, as `nohup` does, means that for the programs after us too.
+            return None;
+        }
         let came = Arc::new(AtomicBool::new(false));
         let is_armed = Arc::new(AtomicBool::new(true));
         let on_default = signal_hook::flag::register_conditional_default(signal, Arc::clone(&is_armed));
@@ -59,4 +63,20 @@ impl Switch {
             _ => None,
         }
     }
+}
+
+/// Whether the signal was ignored when we were started.
+#[cfg(target_os = "linux")]
+fn is_ignored(signal: i32) -> bool {
+    // proc(5): `SigIgn` is a mask in hexadecimal, bit 0 for signal 1.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
+}
+
+/// There is no way to ask without `unsafe`; the signal is taken for one that was not ignored.
+#[cfg(not(target_os = "linux"))]
+fn is_ignored(_: i32) -> bool {
+    false
 }

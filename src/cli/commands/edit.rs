@@ -19,7 +19,7 @@ use crate::ops::{self};
 Examples:
   vault edit work --set GMAIL_TOKEN=access_token
   vault edit work --api-key-file key.txt
-  vault edit work --client other && vault login work")]
+  vault edit work --client other --forget-login && vault login work")]
 pub(super) struct Args {
     #[command(flatten)]
     profile: ProfileArg,
@@ -37,6 +37,9 @@ pub(super) struct Args {
     /// Link another account
     #[arg(long, value_name = "EMAIL")]
     account: Option<String>,
+    /// Forget the login where the change costs it: with another client or account
+    #[arg(long)]
+    forget_login: bool,
 }
 
 /// Runs it.
@@ -49,6 +52,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         client: args.client,
         api_key,
         account: args.account,
+        forget_login: args.forget_login,
     };
     if changes.is_empty() {
         return Err(

@@ -73,7 +73,11 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
 pub(super) fn open_or_make(session: &Session, ctx: Context<'_>) -> Result<Unlocked, Failure> {
     match Vault::find(ctx)? {
         Some(vault) => Ok(vault.unlock(ctx)?),
-        None => Ok(init(ctx, &best(session)?)?),
+        None => match init(ctx, &best(session)?) {
+            // Another process was faster.
+            Err(crate::ops::Error::VaultExists { .. }) => Ok(Vault::open(ctx)?.unlock(ctx)?),
+            made => Ok(made?),
+        },
     }
 }
 
@@ -96,7 +100,7 @@ pub(super) fn new_passphrase(session: &Session) -> Result<SecretString, Failure>
     if let Some(source) = session.passphrase()? {
         return source.read().map_err(|error| Failure::new(Code::Locked, error.to_string()));
     }
-    if session.may_ask() {
+    if session.may_ask_secrets() {
         return session.terminal().new_passphrase("New passphrase of the vault: ");
     }
     Err(Failure::new(

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::error::Failure;
 use crate::cli::session::Session;
-use crate::ops::verify;
+use crate::ops::{Vault, verify};
 
 /// Prove that every document and secret opens
 ///
@@ -18,13 +18,14 @@ pub(super) struct Args {
 
 /// Runs it.
 pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    session.unlocked(|ctx, vault| {
+    session.with(|ctx| {
         if args.accept_rollback {
-            let accepted = verify::accept_rollback(ctx, vault)?;
+            let accepted = verify::accept_rollback(ctx, &Vault::open(ctx)?.unlock_restored(ctx)?)?;
             session.output.say(&format!("Accepted {accepted} older documents"));
         }
+        let vault = Vault::open(ctx)?.unlock(ctx)?;
         let progress = session.output.progress("Verifying");
-        let summary = verify::verify(ctx, vault, &|done, total| progress.at(done, total))?;
+        let summary = verify::verify(ctx, &vault, &|done, total| progress.at(done, total))?;
         if session.output.json {
             let verified = json!({ "documents": summary.documents, "items": summary.items });
             return session.output.json("verified", verified);

@@ -23,7 +23,7 @@ fn expectation() -> Expectation<'static> {
         issuer: "https://as.example",
         client_id: "me",
         nonce: Some("n"),
-        now: Timestamp::from_second(NOW).unwrap(),
+        now: Some(Timestamp::from_second(NOW).unwrap()),
     }
 }
 

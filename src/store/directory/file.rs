@@ -165,6 +165,12 @@ pub(super) fn create(path: &Path) -> Result<File, Error> {
     options.open(path).map_err(failed("create", path))
 }
 
+/// Makes what another process has written durable.
+pub(super) fn sync(path: &Path) -> Result<(), Error> {
+    let file = OpenOptions::new().write(true).open(path).map_err(failed("open", path))?;
+    file.sync_all().map_err(failed("sync", path))
+}
+
 /// Renames within one directory, durably.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(failed("replace", to))?;

@@ -1,10 +1,11 @@
 //! What this machine remembers, as small files in the state directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 use super::file::{self, Durability};
 use super::{Directory, lock};
@@ -20,13 +21,16 @@ impl Directory {
         self.places.state.join(vault.to_string()).join(fact)
     }
 
+    /// Where it is remembered which vault stands in our place. Two names of one place are one.
+    fn place_path(&self) -> PathBuf {
+        let vault = &self.places.vault;
+        let place = std::fs::canonicalize(vault).unwrap_or_else(|_| vault.clone());
+        let digest = Sha256::digest(place.as_os_str().as_encoded_bytes());
+        self.places.state.join("places").join(format!("{}.json", hex::encode(&digest[..16])))
+    }
+
     fn fact<T: DeserializeOwned>(&self, vault: &VaultId, fact: &str) -> Result<Option<T>, Error> {
-        let path = self.fact_path(vault, fact);
-        let Some(bytes) = file::read(&path)? else { return Ok(None) };
-        match serde_json::from_slice(&bytes) {
-            Ok(value) => Ok(Some(value)),
-            Err(_) => Err(Error::NotADocument { path, why: "cannot be understood" }),
-        }
+        read_fact(self.fact_path(vault, fact))
     }
 
     fn set_fact<T: Serialize>(
@@ -37,9 +41,7 @@ impl Directory {
         durability: Durability,
     ) -> Result<(), Error> {
         let _lock = self.lock_state(vault)?;
-        let mut bytes = serde_json::to_vec(value).expect("a fact can be written to memory");
-        bytes.push(b'\n');
-        file::replace(&self.fact_path(vault, fact), &bytes, durability)
+        write_fact(&self.fact_path(vault, fact), value, durability)
     }
 
     fn lock_state(&self, vault: &VaultId) -> Result<Box<dyn crate::store::Held>, Error> {
@@ -48,13 +50,27 @@ impl Directory {
     }
 }
 
+fn read_fact<T: DeserializeOwned>(path: PathBuf) -> Result<Option<T>, Error> {
+    let Some(bytes) = file::read(&path)? else { return Ok(None) };
+    match serde_json::from_slice(&bytes) {
+        Ok(value) => Ok(Some(value)),
+        Err(_) => Err(Error::NotADocument { path, why: "cannot be understood" }),
+    }
+}
+
+fn write_fact<T: Serialize>(path: &Path, value: &T, durability: Durability) -> Result<(), Error> {
+    let mut bytes = serde_json::to_vec(value).expect("a fact can be written to memory");
+    bytes.push(b'\n');
+    file::replace(path, &bytes, durability)
+}
+
 impl Memory for Directory {
     fn mark(&self, vault: &VaultId, id: &DocumentId) -> Result<Option<Mark>, Error> {
         self.fact(vault, &format!("marks/{id}.json"))
     }
 
     fn set_mark(&self, vault: &VaultId, id: &DocumentId, mark: &Mark) -> Result<(), Error> {
-        self.set_fact(vault, &format!("marks/{id}.json"), mark, Durability::Cached)
+        self.set_fact(vault, &format!("marks/{id}.json"), mark, Durability::Durable)
     }
 
     fn pin(&self, vault: &VaultId) -> Result<Option<Pin>, Error> {
@@ -63,6 +79,15 @@ impl Memory for Directory {
 
     fn set_pin(&self, vault: &VaultId, pin: &Pin) -> Result<(), Error> {
         self.set_fact(vault, "pin.json", pin, Durability::Durable)
+    }
+
+    fn known_vault(&self) -> Result<Option<VaultId>, Error> {
+        read_fact(self.place_path())
+    }
+
+    fn set_known_vault(&self, vault: &VaultId) -> Result<(), Error> {
+        let _lock = self.lock_state(vault)?;
+        write_fact(&self.place_path(), vault, Durability::Durable)
     }
 
     fn identities(&self, vault: &VaultId) -> Result<Vec<PathBuf>, Error> {

@@ -170,7 +170,12 @@ impl Store for Directory {
     fn promote(&self, target: Target<'_>, leftover: &Leftover) -> Result<(), Error> {
         let document = self.path(target.name);
         match leftover.place {
-            Place::Beside => file::rename(&self.beside(target), &document),
+            Place::Beside => {
+                let successor = self.beside(target);
+                // Its writer may have died before it was on the disk.
+                file::sync(&successor)?;
+                file::rename(&successor, &document)
+            }
             Place::Second => {
                 file::replace(&document, &leftover.bytes, Durability::Durable)?;
                 file::remove(&self.second(target))
