@@ -55,7 +55,7 @@ fn words(notice: &Notice) -> Words {
             Warning(format!("the provider's token works for only {}", age_words::duration(*left)))
         }
         Notice::ShortLived { left: None } => {
-            Warning("the provider does not say how long this token works, so it is not cached".to_owned())
+            Warning("the provider does not say how long this token works, so that the next call asks again".to_owned())
         }
         Notice::SavedInSecondPlace => Warning(
             "the new token was saved in the state directory, because the vault directory failed; the next call \

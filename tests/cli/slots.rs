@@ -142,7 +142,7 @@ fn a_recovery_recipient_opens_the_vault_with_its_identity_alone() {
     std::fs::remove_dir_all(home.path("state")).unwrap();
     std::fs::remove_file(home.path("identity.txt")).unwrap();
     home.set("VAULT_IDENTITY_FILE", recovery.to_str().unwrap());
-    verify(&home).expect_code(0).expect_said("First use of this vault");
+    verify(&home).expect_code(0).expect_said("first use of this vault");
     let slot = home.write("slot.age", sealed_slot(&home, &recipient));
     let opened = Command::new(age).arg("-d").arg("-i").arg(&recovery).arg(slot).output().unwrap();
     assert!(opened.stdout.starts_with(b"AGE-SECRET-KEY-1"), "{}", String::from_utf8_lossy(&opened.stderr));
