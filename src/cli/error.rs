@@ -148,6 +148,7 @@ fn code(error: &ops::Error) -> Code {
         | E::OtherAccount { .. }
         | E::LastSlot
         | E::RefreshRefused { .. }
+        | E::RescueOutstanding { .. }
         | E::BadRescue(_) => Code::Refused,
         E::LoginNeeded { .. } | E::GrantRefused { .. } | E::CodeRefused(_) => Code::LoginNeeded,
         E::Rescue { .. } => Code::Rescue,

@@ -203,6 +203,16 @@ pub enum Error {
         #[source]
         source: store::Error,
     },
+    /// The newest tokens were printed, and have not come back: the stored ones are spent.
+    #[error(
+        "the new tokens of profile `{profile}` were printed as a rescue block at {at:.0}, and are not taken in yet"
+    )]
+    RescueOutstanding {
+        /// The profile.
+        profile: ProfileName,
+        /// When they were printed.
+        at: Timestamp,
+    },
     /// The rescue block is of no use.
     #[error("this rescue block {0}")]
     BadRescue(&'static str),

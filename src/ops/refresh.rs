@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::token::Request;
-use super::{Context, Error, Loaded, Notice, Unlocked, cache, documents, recover};
+use super::{Context, Error, Loaded, Notice, Unlocked, cache, documents, recover, rescue};
 use crate::domain::{
     AccessToken, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName,
     SealedField,
@@ -54,6 +54,8 @@ pub(super) fn refresh(
     if let Some(token) = obtained_meanwhile(ctx, vault, &profile, began, request) {
         return Ok(token);
     }
+
+    rescue::check_none_outstanding(ctx, vault, &profile)?;
 
     let token = Turn::prepare(ctx, vault, profile, recovered.uncertain)?.take()?;
     warn_if_short(ctx, &token, request.min_ttl);
@@ -395,7 +397,7 @@ pub(super) fn save_successor(
     match reservation.save(&bytes, &verify) {
         Ok(Place::Beside) => documents::mark(ctx, successor),
         Ok(Place::Second) => ctx.notices.notice(&Notice::SavedInSecondPlace),
-        Err(source) => return Err(rescue(ctx, vault, profile, successor, source)),
+        Err(source) => return Err(print(ctx, vault, profile, successor, source)),
     }
     Ok(())
 }
@@ -405,7 +407,8 @@ fn is_readable(vault: &Unlocked, bytes: &[u8]) -> bool {
     Document::parse(bytes).and_then(|document| document.verify(&vault.id, &vault.key)).is_ok()
 }
 
-fn rescue(
+/// The error that hands the successor to the user, with a note that it is out there.
+fn print(
     ctx: Context<'_>,
     vault: &Unlocked,
     profile: &ProfileName,

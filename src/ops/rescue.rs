@@ -1,6 +1,6 @@
 //! `vault import-rescue`: takes in tokens that could only be printed.
 
-use super::{Context, Error, Unlocked, documents, recover};
+use super::{Context, Error, Loaded, Unlocked, documents, recover};
 use crate::domain::{Profile, ProfileName};
 use crate::seal::{Document, Format};
 use crate::store::{Access, Expected, Lock, Name, Target};
@@ -43,4 +43,20 @@ pub fn import(ctx: Context<'_>, vault: &Unlocked, block: &[u8]) -> Result<Profil
     recover::clear(ctx, Target { name: &stored_as, vault: &vault.id })?;
     ctx.memory.set_rescue(&vault.id, document.id(), None)?;
     Ok(profile.name)
+}
+
+/// Refuses to go on from a profile whose successor could only be printed: its refresh token is spent,
+/// and a provider that sees it again may revoke the whole grant. Another change would take the
+/// generation of the printed one, which could not be taken in then.
+pub(super) fn check_none_outstanding(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+) -> Result<(), Error> {
+    match ctx.memory.rescue(&vault.id, profile.document.id())? {
+        Some(rescue) if rescue.generation > profile.document.generation() => {
+            Err(Error::RescueOutstanding { profile: profile.facts.name.clone(), at: rescue.at })
+        }
+        _ => Ok(()),
+    }
 }
