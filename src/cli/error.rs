@@ -151,11 +151,12 @@ fn code(error: &ops::Error) -> Code {
         | E::WouldForgetLogin { .. }
         | E::AccountUnknown { .. }
         | E::RefreshRefused { .. }
+        | E::RescueOutstanding { .. }
         | E::BadRescue(_) => Code::Refused,
         // RFC 6749, 5.2: the code or the user's consent is at fault, not the client.
         E::CodeRefused(server) if server.error != "invalid_grant" => Code::Refused,
         E::LoginNeeded { .. } | E::GrantRefused { .. } | E::CodeRefused(_) => Code::LoginNeeded,
-        E::Rescue { .. } | E::RescueOutstanding { .. } => Code::Rescue,
+        E::Rescue { .. } => Code::Rescue,
     }
 }
 

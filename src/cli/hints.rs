@@ -68,7 +68,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         }
         E::CodeRefused(_) => "check the client id and secret, then log in again".into(),
         E::Rescue { .. } => {
-            "make room, then pass the block above to `vault import-rescue`; keep it until that is done".into()
+            "make room, then pass the block below to `vault import-rescue`; keep it until that is done".into()
         }
         E::RescueOutstanding { profile } => {
             format!("pass the block to `vault import-rescue`; if it is lost, run `vault login {profile}`")

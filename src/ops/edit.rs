@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::{Context, Error, Loaded, Unlocked, documents, recover};
+use super::{Context, Error, Loaded, Unlocked, documents, recover, rescue};
 use crate::domain::{Account, Binding, ClientName, Field, Profile, ProfileName, SealedField, VariableName};
 use crate::seal::{Draft, Format};
 use crate::store::{Access, Expected, Lock, Name};
@@ -120,6 +120,7 @@ fn update(
     let _turn = ctx.lock(&Lock::Grant(id), Access::Exclusive)?;
     recover::recover(ctx, vault, name)?;
     let profile = vault.profile(ctx, name)?;
+    rescue::check_none_outstanding(ctx, vault, &profile)?;
     let (facts, draft) = change(&profile, profile.next())?;
     save(ctx, vault, &profile, draft.facts(&facts))?;
     Ok(facts)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Context, Error, Unlocked, cache, documents, recover};
+use super::{Context, Error, Unlocked, cache, documents, recover, rescue};
 use crate::domain::{DocumentId, Profile, ProfileName};
 use crate::seal::Document;
 use crate::store::{Access, Expected, Lock, Name, Target};
@@ -18,6 +18,7 @@ pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ProfileName, to: &Profi
     finish(ctx, vault)?;
     recover::recover(ctx, vault, from)?;
     let profile = vault.profile(ctx, from)?;
+    rescue::check_none_outstanding(ctx, vault, &profile)?;
     if ctx.store.profiles()?.contains(to) {
         return Err(Error::ProfileExists { name: to.to_string() });
     }
