@@ -6,18 +6,23 @@
 #[path = "../provider/mod.rs"]
 mod provider;
 
+mod forge;
 mod home;
 mod outside;
+mod scene;
 
 mod agent;
 mod expiry;
 mod faults;
 mod keyring;
 mod login;
+mod pins;
 mod races;
 mod recovery;
 mod rescue;
+mod rollback;
 mod shells;
 mod slots;
+mod tampering;
 mod token;
 mod vectors;
