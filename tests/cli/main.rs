@@ -14,6 +14,7 @@ mod scene;
 mod agent;
 mod expiry;
 mod faults;
+mod files;
 mod keyring;
 mod login;
 mod pins;
