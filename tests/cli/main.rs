@@ -11,12 +11,14 @@ mod home;
 mod outside;
 mod scene;
 
+mod age_program;
 mod agent;
 mod expiry;
 mod faults;
 mod files;
 mod keyring;
 mod login;
+mod opens;
 mod pins;
 mod races;
 mod recovery;
