@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use crate::forge;
 use crate::home::Home;
+use crate::outside;
 use crate::scene::{Scene, read};
 
 #[test]
 fn age_opens_every_sealed_item() {
-    if !is_there() {
+    if !outside::have(&["age"]) {
         return;
     }
     let scene = Scene::new();
@@ -63,7 +64,7 @@ fn the_recipient_of_the_vault_key_is_written_nowhere() {
 
 #[test]
 fn a_secret_sealed_by_age_alone_is_refused() {
-    if !is_there() {
+    if !outside::have(&["age"]) {
         return;
     }
     let scene = Scene::new();
@@ -123,13 +124,4 @@ fn age(arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "age {arguments:?}");
     output.stdout
-}
-
-fn is_there() -> bool {
-    let found = Command::new("age").arg("--version").output().is_ok();
-    if !found {
-        assert!(std::env::var_os("VAULT_TESTS_STRICT").is_none(), "age is missing");
-        println!("left out: age is missing");
-    }
-    found
 }
