@@ -100,8 +100,15 @@ fn details(error: &ops::Error) -> Vec<String> {
         ops::Error::GrantRefused { causes, .. } | ops::Error::RefreshRefused { causes, .. } => {
             causes.iter().map(|cause| format!("likely: {cause}")).collect()
         }
+        ops::Error::NotAllVerified { failed, .. } => failed.iter().map(not_verified).collect(),
         _ => Vec::new(),
     }
+}
+
+/// The name once: an error about a document begins with it.
+fn not_verified((document, error): &(String, Box<ops::Error>)) -> String {
+    let reason = Failure::of(Code::Integrity, error).messages.join(": ");
+    if reason.starts_with(document) { reason } else { format!("{document}: {reason}") }
 }
 
 fn attempt(attempt: &unlock::Attempt) -> String {

@@ -6,19 +6,27 @@
 #[path = "../provider/mod.rs"]
 mod provider;
 
+mod forge;
 mod home;
 mod outside;
+mod scene;
 
+mod age_program;
 mod agent;
 mod crashes;
 mod expiry;
 mod faults;
+mod files;
 mod keyring;
 mod login;
+mod opens;
+mod pins;
 mod races;
 mod recovery;
 mod rescue;
+mod rollback;
 mod shells;
 mod slots;
+mod tampering;
 mod token;
 mod vectors;

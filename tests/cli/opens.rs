@@ -1,0 +1,187 @@
+//! Which sealed items each command opens: only those that it needs.
+//!
+//! Every opening is logged at `-vvv`, by the one function that opens items.
+
+use serde_json::Value;
+
+use crate::home::Home;
+use crate::provider::{Config, Endpoint, Provider};
+use crate::scene::{Scene, read};
+
+/// What a command opened, as `field of document`, in order.
+#[track_caller]
+fn opened(home: &Home, arguments: &[&str]) -> Vec<String> {
+    let run = home.run(&[&["-vvv"], arguments].concat());
+    assert_eq!(run.code, 0, "{arguments:?}: {}", run.stderr);
+    let mut items: Vec<String> = run
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("trace: seal::document: opening "))
+        .map(str::to_owned)
+        .collect();
+    items.sort();
+    items
+}
+
+fn item(field: &str, document: &Value) -> String {
+    format!("{field} of {}", document["id"].as_str().unwrap())
+}
+
+#[test]
+fn what_lists_and_shows_opens_nothing() {
+    let scene = Scene::new();
+    for command in LOOKING {
+        assert_eq!(opened(&scene.home, command), [""; 0], "{command:?}");
+    }
+    scene.home.run(&["-vvv", "unlocked"]).expect_code(4).expect_unsaid("opening");
+}
+
+/// The second proof of the same: who has no key can open nothing.
+#[test]
+fn what_lists_and_shows_needs_no_key() {
+    let mut scene = Scene::new();
+    let with_key: Vec<String> = LOOKING.iter().map(|command| scene.home.run(command).answer()).collect();
+    std::fs::remove_file(scene.home.path("identity.txt")).unwrap();
+    scene.home.unset("VAULT_IDENTITY_FILE");
+
+    for (command, answer) in LOOKING.iter().zip(with_key) {
+        let without = scene.home.run(command).expect_unsaid("warning").answer();
+        assert_eq!(without, answer, "{command:?}");
+    }
+    scene.home.run(&["token", "work"]).expect_code(4);
+    scene.home.run(&["use", "work"]).expect_code(4);
+}
+
+/// Commands that need no key.
+const LOOKING: [&[&str]; 11] = [
+    &["list"],
+    &["list", "--json"],
+    &["show", "work"],
+    &["show", "work", "--json"],
+    &["status"],
+    &["status", "work"],
+    &["status", "--json"],
+    &["client", "list"],
+    &["client", "list", "--json"],
+    &["client", "show", "127.0.0.1"],
+    &["key", "list"],
+];
+
+#[test]
+fn a_cached_token_opens_one_item() {
+    let scene = Scene::new();
+    let work = read(&scene.home.profile("work"));
+
+    for command in [
+        &["token", "work"][..],
+        &["token", "work", "--json"],
+        &["token", "work", "--format", "header"],
+        &["token", "work", "--min-ttl", "10m"],
+        &["reveal", "work", "access_token"],
+        &["reveal", "work", "expires_at"],
+        &["env", "work"],
+        &["exec", "work", "--", "true"],
+    ] {
+        assert_eq!(opened(&scene.home, command), [item("access_token", &work)], "{command:?}");
+    }
+}
+
+#[test]
+fn a_refresh_opens_the_two_secrets_of_its_profile() {
+    let scene = Scene::new();
+    let (work, client) = (read(&scene.home.profile("work")), read(&scene.client()));
+    let mut expected = [item("client_secret", &client), item("refresh_token", &work)];
+    expected.sort();
+
+    assert_eq!(opened(&scene.home, &["token", "work", "--refresh"]), expected);
+    for file in scene.home.files("cache") {
+        std::fs::remove_file(file).unwrap();
+    }
+    assert_eq!(opened(&scene.home, &["token", "work"]), expected);
+}
+
+#[test]
+fn a_refresh_of_a_public_client_opens_one_secret() {
+    let provider = Provider::start(Config::default());
+    let home = Home::new();
+    home.consent(&[
+        "add-profile",
+        "work",
+        "--no-browser",
+        "--issuer",
+        &provider.issuer(),
+        "--insecure-loopback",
+        "--client-id",
+        "public",
+        "--client-auth",
+        "none",
+    ])
+    .expect_code(0);
+
+    let work = read(&home.profile("work"));
+    assert_eq!(opened(&home, &["token", "work", "--refresh"]), [item("refresh_token", &work)]);
+}
+
+#[test]
+fn a_variable_is_opened_if_it_is_set() {
+    let scene = Scene::new();
+    let (work, client) = (read(&scene.home.profile("work")), read(&scene.client()));
+    let token = item("access_token", &work);
+
+    let with = |field: &str| opened(&scene.home, &["env", "work", "--set", &format!("X={field}")]);
+
+    for field in ["client_id", "account"] {
+        assert_eq!(with(field), std::slice::from_ref(&token));
+    }
+    assert_eq!(with("api_key"), [token.clone(), item("api_key", &work)]);
+    assert_eq!(with("refresh_token"), [token.clone(), item("refresh_token", &work)]);
+    assert_eq!(with("client_secret"), [token, item("client_secret", &client)]);
+}
+
+#[test]
+fn reveal_opens_what_it_shows() {
+    let scene = Scene::new();
+    let (work, client) = (read(&scene.home.profile("work")), read(&scene.client()));
+    let reveal = |field: &str| opened(&scene.home, &["reveal", "work", field]);
+
+    assert_eq!(reveal("api_key"), [item("api_key", &work)]);
+    assert_eq!(reveal("refresh_token"), [item("refresh_token", &work)]);
+    assert_eq!(reveal("client_secret"), [item("client_secret", &client)]);
+    assert_eq!(reveal("client_id"), [""; 0]);
+    assert_eq!(reveal("account"), [""; 0]);
+}
+
+#[test]
+fn what_changes_no_secret_opens_none() {
+    let scene = Scene::new();
+    let name = scene.client().file_stem().unwrap().to_str().unwrap().to_owned();
+    for command in [
+        &["use", "work"][..],
+        &["edit", "work", "--set", "X=api_key"],
+        &["edit", "work", "--unset", "X"],
+        &["rename", "work", "new"],
+        &["client", "rename", &name, "desk"],
+        &["key", "add", "--recipient", "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa"],
+        &["remove", "new", "--yes"],
+    ] {
+        assert_eq!(opened(&scene.home, command), [""; 0], "{command:?}");
+    }
+}
+
+#[test]
+fn verify_opens_everything_and_sends_nothing() {
+    let scene = Scene::new();
+    let (work, other) = (read(&scene.home.profile("work")), read(&scene.home.profile("other")));
+    let asked = scene.provider.requests().len();
+    let mut expected = [
+        item("client_secret", &read(&scene.client())),
+        item("refresh_token", &work),
+        item("api_key", &work),
+        item("refresh_token", &other),
+    ];
+    expected.sort();
+
+    assert_eq!(opened(&scene.home, &["verify"]), expected);
+    assert_eq!(scene.provider.requests().len(), asked);
+    assert!(scene.provider.count(Endpoint::Token) > 0);
+}

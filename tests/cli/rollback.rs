@@ -1,0 +1,110 @@
+//! Documents that come back: older ones, removed ones, and a whole vault from a backup.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::scene::{Scene, documents, read, restore};
+
+#[test]
+fn an_older_copy_is_accepted_only_on_demand() {
+    let scene = Scene::new();
+    let home = &scene.home;
+    let old = fs::read(home.profile("work")).unwrap();
+    home.run(&["token", "work", "--refresh"]).expect_code(0);
+
+    fs::write(home.profile("work"), &old).unwrap();
+    home.run(&["token", "work"]).expect_code(6).expect_said("vault verify --accept-rollback");
+    home.run(&["token", "other"]).expect_code(0);
+    home.run(&["verify", "--accept-rollback"]).expect_code(0);
+
+    home.run(&["token", "work"]).expect_code(0);
+}
+
+#[test]
+fn a_restored_vault_is_accepted_as_a_whole() {
+    let scene = Scene::new();
+    let home = &scene.home;
+    let old = documents(home);
+    home.run(&["use", "other"]).expect_code(0);
+    home.run(&["remove", "work", "--yes"]).expect_code(0);
+
+    restore(home, &old);
+    home.run(&["token", "work"]).expect_code(6).expect_said("vault verify --accept-rollback");
+    home.run(&["verify"]).expect_code(6);
+    home.run(&["verify", "--accept-rollback"]).expect_code(0);
+
+    home.run(&["reveal", "work", "refresh_token"]).expect_code(0);
+    home.run(&["use", "work"]).expect_code(0);
+}
+
+#[test]
+fn a_removed_profile_does_not_come_back_with_its_file() {
+    let scene = Scene::new();
+    let home = &scene.home;
+    let old = fs::read(home.profile("work")).unwrap();
+    home.run(&["remove", "work", "--yes"]).expect_code(0);
+
+    fs::write(home.profile("work"), &old).unwrap();
+
+    home.run(&["token", "work"]).expect_code(6);
+}
+
+#[test]
+fn an_older_copy_does_not_come_in_as_a_successor() {
+    let scene = Scene::new();
+    let home = &scene.home;
+    let (work, next) = (home.profile("work"), home.vault_dir().join("profiles/work.json.next"));
+    let old = fs::read(&work).unwrap();
+    home.run(&["token", "work", "--refresh"]).expect_code(0);
+
+    fs::remove_file(&work).unwrap();
+    fs::write(&next, &old).unwrap();
+    let _ = home.run(&["rename", "work", "renamed"]);
+    let _ = home.run(&["token", "work", "--refresh"]);
+    let _ = home.run(&["edit", "work", "--unset", "X"]);
+
+    assert!(!work.exists() && !home.profile("renamed").exists(), "an old document has come back");
+}
+
+#[test]
+fn a_removed_profile_does_not_come_back_as_a_successor() {
+    let scene = Scene::new();
+    let home = &scene.home;
+    let old = fs::read(home.profile("work")).unwrap();
+    home.run(&["remove", "work", "--yes"]).expect_code(0);
+    fs::write(home.vault_dir().join("profiles/work.json.next"), &old).unwrap();
+
+    home.add_profile(&scene.provider, "work").expect_code(0);
+
+    let id = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap()["id"].clone();
+    assert_ne!(id(&fs::read(home.profile("work")).unwrap()), id(&old));
+}
+
+#[test]
+fn a_removed_profile_does_not_come_back_as_a_rescue() {
+    let scene = Scene::new();
+    let home = &scene.home;
+    let block = fs::read_to_string(home.profile("work")).unwrap();
+    home.run(&["remove", "work", "--yes"]).expect_code(0);
+
+    home.run_with_input(&["import-rescue"], &block).expect_code(7);
+
+    assert!(!home.profile("work").exists());
+}
+
+#[test]
+fn the_document_of_another_profile_is_no_successor() {
+    let scene = Scene::new();
+    let home = &scene.home;
+    for _ in 0..3 {
+        home.run(&["token", "other", "--refresh"]).expect_code(0);
+    }
+    let id = read(&home.profile("work"))["id"].clone();
+
+    fs::copy(home.profile("other"), home.vault_dir().join("profiles/work.json.next")).unwrap();
+    home.run(&["token", "work", "--refresh"]).expect_code(0);
+
+    assert_eq!(read(&home.profile("work"))["id"], id);
+    assert_eq!(home.run(&["reveal", "work", "account"]).answer(), "me@example.com");
+}
