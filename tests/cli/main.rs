@@ -10,6 +10,7 @@ mod home;
 mod outside;
 
 mod agent;
+mod exit_codes;
 mod expiry;
 mod faults;
 mod keyring;
