@@ -8,11 +8,15 @@ mod provider;
 
 mod home;
 mod outside;
+mod transcript;
 
 mod agent;
+mod answers;
+mod errors;
 mod exit_codes;
 mod expiry;
 mod faults;
+mod help;
 mod keyring;
 mod login;
 mod races;
