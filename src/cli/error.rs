@@ -100,8 +100,15 @@ fn details(error: &ops::Error) -> Vec<String> {
         ops::Error::GrantRefused { causes, .. } | ops::Error::RefreshRefused { causes, .. } => {
             causes.iter().map(|cause| format!("likely: {cause}")).collect()
         }
+        ops::Error::NotAllVerified { failed, .. } => failed.iter().map(not_verified).collect(),
         _ => Vec::new(),
     }
+}
+
+/// The sentence of a refusal names the document; some errors of what is inside do not.
+fn not_verified((document, error): &(String, Box<ops::Error>)) -> String {
+    let text = Failure::of(Code::Integrity, &**error).messages.join(": ");
+    if text.contains(document.as_str()) { text } else { format!("{document}: {text}") }
 }
 
 fn attempt(attempt: &unlock::Attempt) -> String {

@@ -32,8 +32,18 @@ impl Transcript {
     /// Compares it with the snapshot `name`.
     #[track_caller]
     pub fn compare(self, name: &str) {
-        compare(name, &self.text);
+        // A slow machine makes ages longer and columns wider; that columns are straight, a unit test holds.
+        compare(name, &with_narrow_columns(&self.text));
     }
+}
+
+fn with_narrow_columns(text: &str) -> String {
+    let narrow = |line: &str| {
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let cells: Vec<&str> = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        format!("{indent}{}\n", cells.join("  "))
+    };
+    text.lines().map(narrow).collect()
 }
 
 /// Compares `text` with the snapshot `name`, less what differs from run to run.
@@ -51,9 +61,8 @@ pub fn compare(name: &str, text: &str) {
         (r"http://127[^\s]*response_type=code[^\s]*", "[ADDRESS]"),
         (r#"("access_token": )"[^"]+""#, r#"$1"[TOKEN]""#),
         (r"just now|\b\d+ seconds? ago", "[AGO]"),
-        (r"(LOGIN|TOKEN)(.*\n.*) \ds ", "$1$2 0s "),
-        (r"in (59|60) minutes", "in [AN HOUR]"),
-        (r"\b(59|60)m\b", "60m"),
+        (r"\b\d+s ago", "0s ago"),
+        (r"\b(5\d|60)m left", "60m left"),
     ] {
         settings.add_filter(pattern, instead);
     }
