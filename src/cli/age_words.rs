@@ -50,19 +50,19 @@ pub(super) fn duration(duration: SignedDuration) -> String {
     WORDS.span_to_string(&coarse(duration))
 }
 
-/// The age of `then` for a column of a table: `47m`, `3d`, `0s`; with a minus if it is still to come.
+/// The age of `then` for a column of a table: `47m ago`, `3d ago`, or `in 10m` if it is still to come.
 pub(super) fn short_age(then: Timestamp, now: Timestamp) -> String {
     let age = now.duration_since(then);
-    let sign = if age.as_secs() < 0 { "-" } else { "" };
-    format!("{sign}{}", SHORT.span_to_string(&coarse(age)))
+    let length = SHORT.span_to_string(&coarse(age));
+    if age.as_secs() < 0 { format!("in {length}") } else { format!("{length} ago") }
 }
 
-/// The time left for a column of a table: `47m`, `expired`, `never`.
+/// The time left for a column of a table: `47m left`, `expired`, `never`.
 pub(super) fn short_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> String {
     match expires_at {
         None => "never".to_owned(),
         Some(end) if end <= now => "expired".to_owned(),
-        Some(end) => SHORT.span_to_string(&coarse(end.duration_since(now))),
+        Some(end) => format!("{} left", SHORT.span_to_string(&coarse(end.duration_since(now)))),
     }
 }
 
@@ -182,11 +182,11 @@ mod tests {
 
     #[test]
     fn tables_get_short_forms() {
-        assert_eq!(short_age(after(-3 * DAY), NOW), "3d");
-        assert_eq!(short_age(after(-70 * DAY), NOW), "2mo");
-        assert_eq!(short_age(NOW, NOW), "0s");
-        assert_eq!(short_age(after(10 * MINUTE), NOW), "-10m");
-        assert_eq!(short_expiry(Some(after(47 * MINUTE)), NOW), "47m");
+        assert_eq!(short_age(after(-3 * DAY), NOW), "3d ago");
+        assert_eq!(short_age(after(-70 * DAY), NOW), "2mo ago");
+        assert_eq!(short_age(NOW, NOW), "0s ago");
+        assert_eq!(short_age(after(10 * MINUTE), NOW), "in 10m");
+        assert_eq!(short_expiry(Some(after(47 * MINUTE)), NOW), "47m left");
         assert_eq!(short_expiry(Some(NOW), NOW), "expired");
         assert_eq!(short_expiry(None, NOW), "never");
     }

@@ -1,5 +1,6 @@
 //! What a user can do about an error: the next command to type.
 
+use crate::domain::Field;
 use crate::oauth::diagnosis::Cause;
 use crate::oauth::{self, provider};
 use crate::{ops, store, unlock};
@@ -11,8 +12,12 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::Store(error) => return store_hints(error),
         E::Unlock(error) => return unlock_hints(error),
         E::OAuth(error) => return oauth_hints(error),
-        E::GrantRefused { profile, causes, .. } => return grant_hints(profile.as_str(), causes),
-        E::RefreshRefused { causes, .. } => return causes.iter().filter_map(cause_hint).take(2).collect(),
+        E::GrantRefused { profile, provider, causes, .. } => {
+            return grant_hints(profile.as_str(), provider, causes);
+        }
+        E::RefreshRefused { provider, causes, .. } => {
+            return causes.iter().filter_map(|cause| cause_hint(cause, provider)).take(2).collect();
+        }
         E::Document { source: crate::seal::Error::Newer { .. }, .. } => {
             "install the newer version of vault".into()
         }
@@ -50,6 +55,9 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         ),
         E::NoClient { known, .. } if known.is_empty() => "run `vault client add --help` to make one".into(),
         E::NoClient { name, known } => return did_you_mean(name, known, "client"),
+        E::NoField { profile, field: Field::ApiKey } => {
+            format!("add one with `vault edit {profile} --api-key-file FILE`")
+        }
         E::NoField { profile, .. } => format!("run `vault show {profile}` to see what it has"),
         E::NoSlot { .. } => "run `vault key list` to see the slots".into(),
         E::ProfileExists { name } => {
@@ -111,12 +119,18 @@ fn usage_hints(error: &ops::Error) -> Vec<String> {
 }
 
 fn did_you_mean(name: &str, known: &[String], what: &str) -> Vec<String> {
-    let close = known.iter().find(|known| known.contains(name) || name.contains(known.as_str()));
+    let contains = |known: &String| known.contains(name) || name.contains(known.as_str());
+    let distance = |known: &&String| strsim::damerau_levenshtein(known, name);
+    let nearest = known.iter().min_by_key(distance).filter(|known| distance(known) <= MOST_TYPOS);
+    let close = nearest.or_else(|| known.iter().find(|known| contains(known)));
     match close {
         Some(close) => vec![format!("did you mean `{close}`? The {what}s are: {}", some(known))],
         None => vec![format!("the {what}s are: {}", some(known))],
     }
 }
+
+/// Two letters turned around, one left out and another one wrong: what fingers do.
+const MOST_TYPOS: usize = 2;
 
 /// The first few of many names.
 fn some(names: &[String]) -> String {
@@ -159,7 +173,7 @@ fn unlock_hint(why: &unlock::Why) -> Option<String> {
             "without a terminal, set VAULT_PASSPHRASE_FILE or VAULT_PASSPHRASE_COMMAND, or run `vault unlock` first"
                 .into()
         }
-        Why::NoIdentity | Why::OtherIdentity => "set VAULT_IDENTITY_FILE to the identity file that opens it".into(),
+        Why::NoIdentity | Why::OtherIdentity | Why::Identity(_) => "set VAULT_IDENTITY_FILE to the identity file that opens it".into(),
         Why::Keychain(_) => {
             "unlock the keychain of your desktop session, or add another way in with `vault key add --passphrase`"
                 .into()
@@ -178,6 +192,17 @@ fn oauth_hints(error: &oauth::Error) -> Vec<String> {
             return vec![format!("try again in {} seconds", wait.as_secs())];
         }
         oauth::Error::Unavailable { .. } => "try again in a minute",
+        oauth::Error::Nonsense { .. } => {
+            "see whether a proxy or the login page of a network answers in the provider's place, then try again"
+        }
+        oauth::Error::Policy { what } if what.contains("plain HTTP") => {
+            "add `--insecure-loopback` if the server on this machine is one that you trust"
+        }
+        oauth::Error::Policy { what }
+            if what.contains("is not an https:") || what.contains("is not a URL") =>
+        {
+            "write the whole address, beginning with https://"
+        }
         oauth::Error::TimedOut => "run the command again; `--timeout` gives more time",
         oauth::Error::Denied(_) => "run the command again when you want to allow it",
         oauth::Error::Listen { .. } => {
@@ -188,17 +213,18 @@ fn oauth_hints(error: &oauth::Error) -> Vec<String> {
     vec![hint.to_owned()]
 }
 
-fn grant_hints(profile: &str, causes: &[Cause]) -> Vec<String> {
-    let mut hints: Vec<String> = causes.iter().filter_map(cause_hint).take(1).collect();
+fn grant_hints(profile: &str, provider: &str, causes: &[Cause]) -> Vec<String> {
+    let mut hints: Vec<String> =
+        causes.iter().filter_map(|cause| cause_hint(cause, provider)).take(1).collect();
     hints.push(format!("run `vault login {profile}`"));
     hints
 }
 
 /// What can be done about a cause beyond logging in again.
-fn cause_hint(cause: &Cause) -> Option<String> {
-    let google = provider::find("google")?;
-    let clients = google.clients_page.unwrap_or_default();
-    let audience = google.audience_page.unwrap_or_default();
+fn cause_hint(cause: &Cause, provider: &str) -> Option<String> {
+    let provider = provider::get(provider);
+    let clients = provider.clients_page.unwrap_or("the provider's page for OAuth clients");
+    let audience = provider.audience_page.unwrap_or("the provider's page for OAuth apps");
     Some(match cause {
         Cause::TestingApp { .. } => {
             format!("publish the app at {audience}: a login to an app in Testing lasts 7 days")

@@ -30,15 +30,21 @@ pub use args::command;
 /// The program: reads the command line, does what it says, and returns how that ended.
 pub fn main() -> ExitCode {
     crate::system::harden();
+    crate::system::survive_size_limit();
     log::hide_panics();
+    guarded(run)
+}
+
+/// Whatever panics, a script is told that it was a bug.
+fn guarded(work: fn() -> ExitCode) -> ExitCode {
+    std::panic::catch_unwind(work).unwrap_or(Code::Bug.into())
+}
+
+fn run() -> ExitCode {
     let environment = environment::Environment::read();
     if complete::answer() {
         return Code::Done.into();
     }
-    std::panic::catch_unwind(|| run(environment)).unwrap_or(Code::Bug.into())
-}
-
-fn run(environment: environment::Environment) -> ExitCode {
     let matches = match args::command().try_get_matches() {
         Ok(matches) => matches,
         Err(refused) => return args::explain(&refused),
@@ -46,5 +52,16 @@ fn run(environment: environment::Environment) -> ExitCode {
     match commands::run(environment, &matches) {
         Ok(()) => Code::Done.into(),
         Err(failure) => output::fail(&failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_bug_and_everything_else_is_itself() {
+        assert_eq!(guarded(|| panic!("a bug, for the test")), Code::Bug.into());
+        assert_eq!(guarded(|| Code::Locked.into()), Code::Locked.into());
     }
 }

@@ -160,6 +160,8 @@ pub enum Error {
     GrantRefused {
         /// The profile.
         profile: ProfileName,
+        /// Its provider.
+        provider: String,
         /// How old the login is.
         age: SignedDuration,
         /// What is likely, most likely first.
@@ -175,6 +177,8 @@ pub enum Error {
     RefreshRefused {
         /// The profile.
         profile: ProfileName,
+        /// Its provider.
+        provider: String,
         /// What is likely.
         causes: Vec<Cause>,
         /// What the provider said.

@@ -260,7 +260,8 @@ impl<'a> Turn<'a> {
             causes.insert(0, Cause::AnswerLost);
         }
         if server.error != "invalid_grant" {
-            return Err(Error::RefreshRefused { profile: self.name().clone(), causes, server });
+            let provider = self.profile.facts.provider.clone();
+            return Err(Error::RefreshRefused { profile: self.name().clone(), provider, causes, server });
         }
         if let Some(newer) = self.changed_meanwhile()? {
             return newer.take();
@@ -271,6 +272,7 @@ impl<'a> Turn<'a> {
         }
         Err(Error::GrantRefused {
             profile: self.name().clone(),
+            provider: self.profile.facts.provider.clone(),
             age: self.ctx.clock.now().duration_since(self.grant.obtained_at),
             causes,
             known_since: None,
@@ -328,6 +330,7 @@ fn usable_grant(ctx: Context<'_>, profile: &Profile) -> Result<Grant, Error> {
     if grant.state == GrantState::Dead {
         return Err(Error::GrantRefused {
             profile: profile.name.clone(),
+            provider: profile.provider.clone(),
             age: ctx.clock.now().duration_since(grant.obtained_at),
             causes: diagnosis::diagnose(
                 &ServerError::new("invalid_grant", 400),

@@ -11,6 +11,6 @@ mod socket;
 pub use clock::{Clock, SystemClock};
 pub use process::{Error as ProcessError, harden, replace_process};
 pub use random::{random_bytes, random_id};
-pub use signals::Deferral;
+pub use signals::{Deferral, survive_size_limit};
 #[cfg(unix)]
 pub use socket::{Timed, UnsafePath, check_private_dir, check_socket, own_uid, peer_uid};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
 const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
@@ -21,6 +21,15 @@ struct Switch {
     came: Arc<AtomicBool>,
     /// Whether the signal takes effect at once.
     is_armed: Arc<AtomicBool>,
+}
+
+/// Lets a write beyond the limit on file sizes fail like one to a full disk. By default the signal
+/// would end the process without a word (POSIX, `write`).
+pub fn survive_size_limit() {
+    // A handler and not "ignore": the programs that we start get back what is usual.
+    if let Err(error) = signal_hook::flag::register(SIGXFSZ, Arc::default()) {
+        log::debug!("SIGXFSZ could not be caught: {error}");
+    }
 }
 
 impl Deferral {

@@ -232,7 +232,8 @@ impl Login {
 /// What a run of the program has left.
 #[derive(Debug)]
 pub struct Run {
-    arguments: String,
+    /// What it was called with.
+    pub arguments: String,
     /// The exit code; 128 and more for a signal, as shells have it.
     pub code: i32,
     /// Standard output.

@@ -10,13 +10,18 @@ mod forge;
 mod home;
 mod outside;
 mod scene;
+mod transcript;
 
 mod age_program;
 mod agent;
+mod answers;
 mod crashes;
+mod errors;
+mod exit_codes;
 mod expiry;
 mod faults;
 mod files;
+mod help;
 mod keyring;
 mod login;
 mod opens;

@@ -180,7 +180,9 @@ impl ClientArgs {
             Issuer::Known(provider, _) => provider,
             _ => &provider::GENERIC,
         };
-        let file = client_file::parse(&bytes, preset)?;
+        let file = client_file::parse(&bytes, preset).map_err(|error| {
+            Failure::usage(error.to_string()).hint("download it once more from your provider's console")
+        })?;
         let redirect_uri = match (&self.redirect_uri, file.kind) {
             (Some(uri), _) => Some(uri.clone()),
             (None, Kind::Web) => Some(registered_loopback(&file.redirect_uris)?),
@@ -196,6 +198,7 @@ impl ClientArgs {
         issuer: &IssuerArgs,
         name: Option<ClientName>,
     ) -> Result<NewClient, Failure> {
+        let issuer = issuer.read()?;
         let secret = match self.client_auth {
             Some(ClientAuth::None) => None,
             _ => Some(secret_input::read_or_ask(
@@ -206,7 +209,7 @@ impl ClientArgs {
         };
         Ok(NewClient {
             name,
-            issuer: issuer.read()?,
+            issuer,
             client_id: id.to_owned(),
             secret,
             auth: self.client_auth,

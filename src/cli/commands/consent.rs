@@ -54,7 +54,9 @@ impl ConsentArgs {
                 Code::LoginNeeded,
                 "a login needs a person, and `--no-input` forbids to ask one",
             )
-            .hint("run it without `--no-input`, or add `--flow none` to log in later"));
+            .hint(
+                "run it without `--no-input`; `vault add-profile --flow none` leaves the login for later",
+            ));
         }
         let environment = &session.environment;
         let has_browser = environment.browser.is_some() || environment.has_display;

@@ -14,7 +14,7 @@ use crate::cli::session::Session;
 use crate::cli::table::{Cell, table};
 use crate::domain::{KeyId, KeySlot, SlotKind};
 use crate::ops::key_slots::{self, NewSlot};
-use crate::unlock::recipient::Recipient;
+use crate::unlock::recipient::{self, Recipient};
 
 /// List, add, remove and accept the ways to the vault key
 ///
@@ -81,7 +81,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
 
 fn add(session: &Session, args: AddArgs) -> Result<(), Failure> {
     let recipient = args.recipient.map(|text| text.parse::<Recipient>()).transpose();
-    let recipient = recipient.map_err(|error| Failure::usage(error.to_string()))?;
+    let recipient = recipient.map_err(|invalid| crate::ops::Error::from(recipient::Error::from(invalid)))?;
     session.unlocked(|ctx, vault| {
         let new = match (recipient, args.identity) {
             (Some(recipient), _) => NewSlot::Recipient(recipient),

@@ -10,6 +10,7 @@ use crate::cli::error::Failure;
 use crate::cli::json;
 use crate::cli::session::Session;
 use crate::cli::table::{Cell, Tone, details, table};
+use crate::domain::{Grant, GrantState};
 use crate::ops::hold;
 use crate::ops::status::{ProfileStatus, Status, status};
 
@@ -90,7 +91,14 @@ fn row(status: &ProfileStatus, now: Timestamp) -> Vec<Cell> {
     }
 }
 
+fn needs_login(grant: Option<&Grant>) -> bool {
+    grant.is_none_or(|grant| grant.state == GrantState::Dead)
+}
+
 fn attention(status: &ProfileStatus) -> Cell {
-    let warnings: Vec<String> = status.warnings.iter().map(ToString::to_string).collect();
+    let mut warnings: Vec<String> = status.warnings.iter().map(ToString::to_string).collect();
+    if status.listed.profile.as_ref().is_ok_and(|facts| needs_login(facts.profile.grant.as_ref())) {
+        warnings.push(format!("run `vault login {}`", status.listed.name));
+    }
     if warnings.is_empty() { Cell::none() } else { Cell::new(warnings.join("; "), Tone::Warning) }
 }

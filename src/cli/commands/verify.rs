@@ -21,7 +21,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.with(|ctx| {
         if args.accept_rollback {
             let accepted = verify::accept_rollback(ctx, &Vault::open(ctx)?.unlock_restored(ctx)?)?;
-            session.output.say(&format!("Accepted {accepted} older documents"));
+            session.output.say(&format!("Accepted {}", counted(accepted, "older document")));
         }
         let vault = Vault::open(ctx)?.unlock(ctx)?;
         let progress = session.output.progress("Verifying");
@@ -31,9 +31,15 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
             return session.output.json("verified", verified);
         }
         session.output.say(&format!(
-            "{} documents and {} sealed items can be trusted and opened",
-            summary.documents, summary.items
+            "{} and {} can be trusted and opened",
+            counted(summary.documents, "document"),
+            counted(summary.items, "sealed item")
         ));
         Ok(())
     })
+}
+
+/// `1 document`, `2 documents`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
