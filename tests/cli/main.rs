@@ -8,8 +8,10 @@ mod provider;
 
 mod home;
 mod outside;
+mod tree;
 
 mod agent;
+mod callback;
 mod expiry;
 mod faults;
 mod keyring;
