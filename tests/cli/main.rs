@@ -16,6 +16,7 @@ mod expiry;
 mod faults;
 mod keyring;
 mod login;
+mod oidc;
 mod races;
 mod recovery;
 mod rescue;
