@@ -12,6 +12,7 @@ mod tree;
 
 mod agent;
 mod callback;
+mod chromium;
 mod expiry;
 mod faults;
 mod keyring;
