@@ -93,6 +93,10 @@ pub struct Client {
     /// Whether the provider announces `iss` in every authorization response (RFC 9207, 3).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub issuer_in_response: bool,
+    /// Whether the provider gives a refresh token for the scope `offline_access` (OpenID Connect
+    /// Core, 11).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offline_scope: bool,
 }
 
 impl Client {

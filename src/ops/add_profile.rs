@@ -89,7 +89,7 @@ impl Plan {
         let (candidate, client_was_named) = choose_client(ctx, vault, new.client)?;
         let provider = candidate.facts.provider.clone();
         let scopes: Vec<String> = new.scopes.iter().chain(more).cloned().collect();
-        let asked = login::asked_scopes(&provider, &Scopes::default(), &scopes)?;
+        let asked = login::asked_scopes(&candidate.facts, &Scopes::default(), &scopes)?;
         let profile = Profile {
             name: new.name,
             provider,

@@ -12,7 +12,7 @@ use crate::domain::{
     Client, ClientAuth, ClientName, DocumentId, Endpoints, Profile, RedirectUri, SealedField,
 };
 use crate::oauth::client_file::ClientFile;
-use crate::oauth::provider::{Fixed, Provider};
+use crate::oauth::provider::{Fixed, OFFLINE, Provider};
 use crate::oauth::{check_url, discovery};
 use crate::seal::{Document, Draft, Format, Verified};
 use crate::store::{Access, Expected, Lock, Name, Revision};
@@ -154,6 +154,7 @@ pub(super) fn resolve(ctx: Context<'_>, new: NewClient) -> Result<(Client, Optio
         redirect_uri: new.redirect_uri,
         insecure_loopback: new.insecure_loopback,
         issuer_in_response: facts.issuer_in_response,
+        offline_scope: facts.offline_scope,
     };
     Ok((client, new.secret))
 }
@@ -166,6 +167,7 @@ struct IssuerFacts {
     auth: ClientAuth,
     auth_is_certain: bool,
     issuer_in_response: bool,
+    offline_scope: bool,
 }
 
 fn issuer_facts(ctx: Context<'_>, new: &NewClient) -> Result<IssuerFacts, Error> {
@@ -178,6 +180,7 @@ fn issuer_facts(ctx: Context<'_>, new: &NewClient) -> Result<IssuerFacts, Error>
             auth: provider.client_auth.unwrap_or(ClientAuth::Basic),
             auth_is_certain: provider.client_auth.is_some(),
             issuer_in_response: false,
+            offline_scope: false,
         },
         Issuer::Discovered(issuer) => {
             let found = discovery::discover(ctx.http, issuer, new.insecure_loopback, DISCOVERY_LIMIT)?;
@@ -190,6 +193,7 @@ fn issuer_facts(ctx: Context<'_>, new: &NewClient) -> Result<IssuerFacts, Error>
                 endpoints: found.endpoints,
                 auth_is_certain: false,
                 issuer_in_response: found.issuer_in_response,
+                offline_scope: found.scopes_supported.iter().any(|scope| scope == OFFLINE),
             }
         }
         Issuer::Endpoints(endpoints) => {
@@ -203,6 +207,7 @@ fn issuer_facts(ctx: Context<'_>, new: &NewClient) -> Result<IssuerFacts, Error>
                 auth: ClientAuth::Basic,
                 auth_is_certain: false,
                 issuer_in_response: false,
+                offline_scope: false,
             }
         }
     })

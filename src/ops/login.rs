@@ -68,7 +68,7 @@ pub fn login(
     let mut profile = vault.profile(ctx, name)?.facts;
     let (_, client) = vault.client(ctx, &profile.client)?;
     let candidate = Candidate::stored(vault, client)?;
-    profile.scopes.asked = asked_scopes(&profile.provider, &profile.scopes.asked, request.scopes)?;
+    profile.scopes.asked = asked_scopes(&candidate.facts, &profile.scopes.asked, request.scopes)?;
     ctx.store.prove_writable()?;
 
     consent(&profile, &candidate.facts, request, |consented| {
@@ -92,15 +92,16 @@ pub fn login(
     })
 }
 
-/// The scopes of a login: those of the profile, those asked for now, and what is needed to know
-/// whose account it is.
-pub(super) fn asked_scopes(provider: &str, known: &Scopes, more: &[String]) -> Result<Scopes, Error> {
-    let provider = provider::get(provider);
+/// The scopes of a login: those of the profile, those asked for now, what is needed to know whose
+/// account it is, and what makes the grant last.
+pub(super) fn asked_scopes(client: &Client, known: &Scopes, more: &[String]) -> Result<Scopes, Error> {
+    let provider = provider::get(&client.provider);
     let mut scopes = known.clone();
     let named =
         more.iter().flat_map(|text| text.split_whitespace()).map(|scope| provider.expand_scope(scope));
     let default = provider.default_scopes.iter().map(|scope| (*scope).to_owned());
-    for scope in default.chain(named) {
+    let lasting = client.offline_scope.then(|| provider::OFFLINE.to_owned());
+    for scope in default.chain(lasting).chain(named) {
         scopes.insert(&scope).map_err(|error| Error::Usage(error.to_string()))?;
     }
     Ok(scopes)
@@ -125,7 +126,7 @@ pub(super) fn consent(
     let hint = profile.account.label().map(str::to_owned);
     let consent = Consent {
         scopes: profile.scopes.asked.clone(),
-        extra: provider::get(&profile.provider).consent_parameters(hint.is_some()),
+        extra: provider::get(&profile.provider).consent_parameters(hint.is_some(), &profile.scopes.asked),
         login_hint: hint,
     };
     let flow = Flow::begin(client, &consent, listener.redirect_uri().clone());
@@ -470,7 +471,9 @@ impl NewConsent {
         let asked = &party.facts.scopes.asked;
         let granted = self.answer.scope.clone().unwrap_or_else(|| asked.clone());
         let missing = provider::get(&party.facts.provider).missing_scopes(asked, &granted);
-        if !missing.is_empty() {
+        // Some servers grant the scope by a refresh token and do not name it.
+        let lasts = self.answer.refresh_token.is_some();
+        if missing.iter().any(|scope| !(lasts && scope == provider::OFFLINE)) {
             ctx.notices.notice(&Notice::ScopesMissing { missing });
         }
         granted

@@ -27,6 +27,12 @@ pub fn installed(below_target: &str) -> Option<PathBuf> {
     Some(file)
 }
 
+/// The Node that `tests/run` installs, else that of the system.
+pub fn newest_node() -> Option<PathBuf> {
+    let ours = target().join("oidc-provider/node_modules/.bin/node");
+    if ours.exists() { Some(ours) } else { program("node") }
+}
+
 /// A file of the project.
 pub fn ours(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

@@ -24,6 +24,7 @@ fn client(issuer: &str, issuer_in_response: bool) -> Client {
         redirect_uri: None,
         insecure_loopback: false,
         issuer_in_response,
+        offline_scope: false,
     }
 }
 

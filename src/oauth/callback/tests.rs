@@ -60,6 +60,7 @@ fn flow_to(redirect_uri: &RedirectUri) -> Flow {
         redirect_uri: None,
         insecure_loopback: false,
         issuer_in_response: false,
+        offline_scope: false,
     };
     Flow::begin(&client, &Consent::default(), redirect_uri.clone())
 }

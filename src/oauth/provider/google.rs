@@ -115,7 +115,12 @@ mod tests {
 
     #[test]
     fn the_account_chooser_is_shown_unless_the_account_is_known() {
-        let prompt = |known| GOOGLE.consent_parameters(known).into_iter().find(|(name, _)| *name == "prompt");
+        let prompt = |known| {
+            GOOGLE
+                .consent_parameters(known, &scopes("openid"))
+                .into_iter()
+                .find(|(name, _)| *name == "prompt")
+        };
 
         assert_eq!(prompt(true).unwrap().1, "consent");
         assert_eq!(prompt(false).unwrap().1, "consent select_account");
@@ -123,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_lasting_grant_is_asked_for() {
-        let parameters = GOOGLE.consent_parameters(true);
+        let parameters = GOOGLE.consent_parameters(true, &scopes("openid"));
 
         assert!(parameters.contains(&("access_type", "offline".to_owned())));
         assert!(parameters.contains(&("include_granted_scopes", "false".to_owned())));

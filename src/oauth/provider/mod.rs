@@ -65,6 +65,9 @@ pub struct Prompt {
     pub any_account: &'static str,
 }
 
+/// The scope that asks for a grant which lasts (OpenID Connect Core, 11).
+pub const OFFLINE: &str = "offline_access";
+
 /// A provider of which nothing is known but what discovery says.
 pub static GENERIC: Provider = Provider {
     id: "oidc",
@@ -139,11 +142,13 @@ impl Provider {
     /// Its own parameters in an authorization request, for [`Consent::extra`].
     ///
     /// [`Consent::extra`]: super::authorization::Consent::extra
-    pub fn consent_parameters(&self, has_login_hint: bool) -> Vec<(&'static str, String)> {
+    pub fn consent_parameters(&self, has_login_hint: bool, asked: &Scopes) -> Vec<(&'static str, String)> {
         let prompt = self.prompt.as_ref().map(|prompt| {
             let prompt = if has_login_hint { prompt.known_account } else { prompt.any_account };
             ("prompt", prompt)
         });
+        // OpenID Connect Core, 11: without it, the server must ignore the scope.
+        let prompt = prompt.or_else(|| asked.contains(OFFLINE).then_some(("prompt", "consent")));
         self.parameters.iter().copied().chain(prompt).map(|(name, value)| (name, value.to_owned())).collect()
     }
 }
@@ -179,6 +184,13 @@ mod tests {
         assert_eq!(get("sso.example").id, "oidc");
         assert!(find("sso.example").is_none());
         assert_eq!(GENERIC.expand_scope("drive"), "drive");
-        assert_eq!(GENERIC.consent_parameters(false), []);
+        assert_eq!(GENERIC.consent_parameters(false, &Scopes::default()), []);
+    }
+
+    #[test]
+    fn a_lasting_grant_is_asked_for_together_with_a_new_consent() {
+        let asked: Scopes = "openid offline_access".parse().unwrap();
+
+        assert_eq!(GENERIC.consent_parameters(true, &asked), [("prompt", "consent".to_owned())]);
     }
 }
