@@ -15,6 +15,7 @@ mod faults;
 mod keyring;
 mod login;
 mod races;
+mod readme;
 mod recovery;
 mod rescue;
 mod shells;
