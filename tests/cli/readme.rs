@@ -1,4 +1,4 @@
-//! The commands in the documentation are commands of the program.
+//! What the documentation names is there: commands, and the tests of its promises.
 
 use std::path::{Path, PathBuf};
 
@@ -28,6 +28,21 @@ fn every_command_stands_in_the_readme() {
 }
 
 #[test]
+fn every_test_that_the_threat_model_names_is_there() {
+    let page = std::fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
+    let mut sources = String::new();
+    read_sources(&root().join("src"), &mut sources);
+    read_sources(&root().join("tests"), &mut sources);
+
+    let named: Vec<_> = page.split('`').filter(|word| is_test_name(word)).collect();
+
+    assert!(named.len() > 30, "only {} tests are named", named.len());
+    for name in named {
+        assert!(sources.contains(&format!("fn {name}()")), "there is no test {name}");
+    }
+}
+
+#[test]
 fn a_line_is_taken_apart_as_a_shell_does() {
     let commands = |line| commands_in(line);
 
@@ -47,6 +62,21 @@ fn pages() -> Vec<PathBuf> {
     let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let is_page = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md");
     std::iter::once(root().join("README.md")).chain(docs.filter(is_page)).collect()
+}
+
+fn is_test_name(word: &str) -> bool {
+    word.matches('_').count() >= 3 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+}
+
+fn read_sources(folder: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_sources(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
 }
 
 /// The lines of the blocks that are marked as `sh` or `console`; a line that ends with `\` goes on.
