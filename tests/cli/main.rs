@@ -30,6 +30,7 @@ mod oidc;
 mod opens;
 mod pins;
 mod races;
+mod readme;
 mod recovery;
 mod rescue;
 mod rollback;
