@@ -6,8 +6,8 @@ use crate::domain::{Profile, ProfileName};
 use crate::seal::{Document, Format};
 use crate::store::{Access, Leftover, Lock, Name, Place, Target};
 
-/// How every sealed item begins. What has none is room that was made and never used.
-const SEALED: &[u8] = b"-----BEGIN AGE";
+/// What an intent says of itself, even one that was cut off.
+const INTENT: &[u8] = b"vault-intent/";
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,8 +83,7 @@ fn judge(
 ) -> Result<Verdict, Error> {
     let verified = Document::parse(&leftover.bytes).and_then(|found| found.verify(&vault.id, &vault.key));
     let Ok(document) = verified else {
-        let is_sealed = leftover.bytes.windows(SEALED.len()).any(|window| window == SEALED);
-        return Ok(if is_sealed { Verdict::Unreadable } else { Verdict::Stale });
+        return Ok(if is_unused_room(&leftover.bytes) { Verdict::Stale } else { Verdict::Unreadable });
     };
     let current = vault.find_profile(ctx, name)?;
     let current = current.as_ref().map(|profile| &*profile.document);
@@ -96,6 +95,11 @@ fn judge(
         }
         _ => Verdict::Unreadable,
     })
+}
+
+/// Room whose maker was interrupted, before anything was sent: nothing, or a part of an intent.
+fn is_unused_room(bytes: &[u8]) -> bool {
+    bytes.trim_ascii().is_empty() || bytes.windows(INTENT.len()).any(|window| window == INTENT)
 }
 
 /// An intent holds no secret, so that one which says nothing about the current document can go.

@@ -22,7 +22,7 @@ pub fn import(ctx: Context<'_>, vault: &Unlocked, block: &[u8]) -> Result<Profil
     recover::recover(ctx, vault, &name)?;
     match vault.find_profile(ctx, &name)? {
         // A place that failed may have taken it all the same; then it is where it belongs.
-        Some(current) if current.document.to_bytes() == rescued.document.to_bytes() => {}
+        Some(current) if rescued.is_in(&current) => {}
         Some(current) => rescued.replace(ctx, vault, &current)?,
         None => rescued.restore(ctx)?,
     }
@@ -66,6 +66,13 @@ impl Rescued {
         let facts: Profile = document.facts().map_err(refused)?;
         let grant = facts.grant.clone().ok_or(Error::BadRescue("holds no login"))?;
         Ok(Self { document, facts, grant })
+    }
+
+    /// Whether the stored document has the same token already.
+    fn is_in(&self, current: &Loaded<Profile>) -> bool {
+        current.facts.grant.as_ref().is_some_and(|stored| {
+            stored.id == self.grant.id && stored.renewed_at() == self.grant.renewed_at()
+        })
     }
 
     /// Follows the stored document, which may have been edited since.

@@ -92,7 +92,9 @@ pub fn second(home: &Home) -> PathBuf {
 
 /// What this machine remembers of the vault.
 pub fn state_dir(home: &Home) -> PathBuf {
-    std::fs::read_dir(home.path("state/vault")).unwrap().next().unwrap().unwrap().path()
+    let folders = std::fs::read_dir(home.path("state/vault")).unwrap().map(|entry| entry.unwrap().path());
+    // Beside the vault's own folder lies what is known of places.
+    folders.into_iter().find(|folder| !folder.ends_with("places")).unwrap()
 }
 
 /// Starts the program and leaves it running.
