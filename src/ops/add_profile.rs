@@ -50,6 +50,7 @@ pub fn add_profile(
 ) -> Result<Profile, Error> {
     // A profile whose making was interrupted may be there in all but its place.
     recover::settle(ctx, vault, &new.name)?;
+    finish_renames(ctx, vault)?;
     check_free(ctx, &new.name)?;
     let plan = Plan::make(ctx, vault, new, login.map_or(&[], |login| login.scopes))?;
     match login {
@@ -67,6 +68,12 @@ pub fn add_profile(
             })
         }
     }
+}
+
+/// The older half of an interrupted rename of a client is no client to choose from.
+fn finish_renames(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
+    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    rename::finish(ctx, vault)
 }
 
 fn check_free(ctx: Context<'_>, name: &ProfileName) -> Result<(), Error> {

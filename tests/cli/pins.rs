@@ -123,6 +123,17 @@ fn a_slot_of_the_attacker_is_refused_and_nothing_is_sealed_to_it() {
     assert_eq!(fs::read(&manifest).unwrap(), before);
 }
 
+#[test]
+fn a_manifest_with_thousands_of_slots_is_refused_before_any_is_tried() {
+    let scene = Scene::new();
+    edit(&scene.home.vault_dir().join("vault.json"), |manifest| {
+        let slot = manifest["slots"][0].clone();
+        manifest["slots"] = vec![slot; 33].into();
+    });
+
+    scene.home.run(&["token", "work"]).expect_code(6).expect_said("more than 32 key slots");
+}
+
 fn kid(home: &Home) -> String {
     manifest(home)["kid"].as_str().unwrap().to_owned()
 }

@@ -108,3 +108,23 @@ fn the_document_of_another_profile_is_no_successor() {
     assert_eq!(read(&home.profile("work"))["id"], id);
     assert_eq!(home.run(&["reveal", "work", "account"]).answer(), "me@example.com");
 }
+
+#[test]
+fn an_interrupted_rename_of_a_client_is_finished_by_the_next_writer() {
+    let scene = Scene::new();
+    let home = &scene.home;
+    let old = scene.client();
+    let bytes = fs::read(&old).unwrap();
+    let name = old.file_stem().unwrap().to_str().unwrap();
+    home.run(&["client", "rename", name, "desk"]).expect_code(0);
+
+    // As if it had been killed before the old file was removed.
+    fs::write(&old, &bytes).unwrap();
+    home.run(&["token", "work", "--refresh"]).expect_code(0);
+    home.add_profile(&scene.provider, "third").expect_code(0);
+    assert!(!old.exists());
+
+    fs::write(&old, &bytes).unwrap();
+    home.run(&["client", "rename", "desk", "desktop"]).expect_code(0);
+    assert_eq!(home.files("data/vault/clients"), [home.client("desktop")]);
+}
