@@ -25,6 +25,10 @@ fn no_secret_is_said_logged_or_stored_outside_its_seal() {
     secrets.extend([CLIENT_SECRET.to_owned(), API_KEY.to_owned()]);
     assert!(runs.len() >= 40 && secrets.len() > 10);
     let needles: Vec<String> = secrets.iter().flat_map(|secret| disguises(secret)).collect();
+    assert!(
+        runs.iter().any(|run| needles.iter().any(|needle| run.stdout.contains(needle))),
+        "they can be found"
+    );
     for run in &runs {
         let found = needles.iter().find(|needle| run.stderr.contains(*needle));
         assert_eq!(found, None, "vault {} says a secret:\n{}", run.arguments, run.stderr);

@@ -7,8 +7,10 @@
 mod provider;
 
 mod forge;
+mod forge;
 mod home;
 mod outside;
+mod scene;
 mod transcript;
 
 mod age_program;
@@ -23,6 +25,7 @@ mod exit_codes;
 mod expiry;
 mod faults;
 mod files;
+mod generated;
 mod help;
 mod inputs;
 mod keyring;
@@ -35,7 +38,6 @@ mod readme;
 mod recovery;
 mod rescue;
 mod rollback;
-mod scene;
 mod shells;
 mod slots;
 mod tampering;
