@@ -7,7 +7,6 @@
 mod provider;
 
 mod forge;
-mod forge;
 mod home;
 mod outside;
 mod scene;
