@@ -290,7 +290,7 @@ fn end_of_item(tokens: &[TokenTree], at: usize) -> usize {
         token => is_punct(Some(token), ';'),
     };
     let is_use = matches!(&tokens.get(at), Some(TokenTree::Ident(word)) if word == "use");
-    let end = tokens[at..].iter().position(|token| ends(token) && !(is_use && !is_punct(Some(token), ';')));
+    let end = tokens[at..].iter().position(|token| ends(token) && (!is_use || is_punct(Some(token), ';')));
     at + end.map_or(tokens.len() - at, |end| end + 1)
 }
 

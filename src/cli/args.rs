@@ -91,9 +91,13 @@ pub fn command() -> Command {
 
 /// Prints clap's own answer: help on standard output, a mistake on standard error.
 pub(super) fn explain(refused: &clap::Error) -> ExitCode {
-    // A closed pipe is nobody's mistake.
-    let _ = refused.print();
-    if refused.use_stderr() { Code::Usage.into() } else { Code::Done.into() }
+    if !refused.use_stderr() {
+        // A closed pipe is nobody's mistake.
+        let _ = refused.print();
+        return Code::Done.into();
+    }
+    super::output::complain(&refused.render().to_string());
+    Code::Usage.into()
 }
 
 impl Globals {

@@ -86,6 +86,11 @@ pub(super) fn command_channel(commands: &SecretString) {
     let _ = stderr.write_all(commands.expose_secret().as_bytes()).and_then(|()| stderr.flush());
 }
 
+/// Tells what is wrong with the command line, less what a terminal would obey: it repeats what was typed.
+pub(super) fn complain(text: &str) {
+    say(text.trim_end());
+}
+
 /// Tells why the command failed, and returns its exit code.
 pub(super) fn fail(failure: &Failure) -> ExitCode {
     let mut text = failure.to_string();

@@ -39,7 +39,8 @@ impl Session {
     pub(super) fn new(globals: Globals, environment: Environment) -> Result<Self, Failure> {
         let rust_log = environment.rust_log.as_ref().and_then(|text| text.to_str());
         log::start(Verbosity { verbose: globals.verbose, quiet: globals.quiet }, rust_log);
-        let base = BaseDirs::new().ok_or_else(|| {
+        // A relative one would make another vault in each directory.
+        let base = BaseDirs::new().filter(|base| base.home_dir().is_absolute()).ok_or_else(|| {
             Failure::usage("there is no home directory")
                 .hint("set HOME to an absolute path, or run vault as a user that has one")
         })?;

@@ -34,11 +34,19 @@ pub(super) struct ConsentArgs {
     #[arg(long)]
     no_browser: bool,
     /// Ask for this scope too; short names such as gmail.readonly are fine
-    #[arg(long = "scope", value_name = "SCOPE")]
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
     pub scopes: Vec<String>,
     /// How long to wait for the browser
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
     timeout: SignedDuration,
+}
+
+/// One scope, or some with spaces between them, as providers' pages list them.
+fn scope(text: &str) -> Result<String, &'static str> {
+    match text.trim().is_empty() || text.chars().any(char::is_control) {
+        true => Err("a scope is printable text on one line"),
+        false => Ok(text.to_owned()),
+    }
 }
 
 impl ConsentArgs {
