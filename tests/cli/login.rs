@@ -39,7 +39,7 @@ fn a_client_whose_authentication_was_said_tries_no_other() {
     let (provider, home) = (Provider::start(Config::default()), with_vault());
     let before = tree::stored(&home);
 
-    add(&home, &provider, "work", &["--client-auth", "basic"]).expect_code(5).expect_said("invalid_client");
+    add(&home, &provider, "work", &["--client-auth", "basic"]).expect_code(7).expect_said("invalid_client");
 
     assert_eq!(provider.count(Endpoint::Token), 1);
     assert_eq!(tree::stored(&home), before);
