@@ -33,7 +33,7 @@ pub(super) fn last(outcome: &Outcome) -> Vec<u8> {
     match outcome {
         Outcome::Success { account, profile } => success(account.as_deref(), profile),
         Outcome::Failure { title, detail } => {
-            let page = Page { mark: Mark::Cross, title, text: &escaped(detail), hint: BACK };
+            let page = Page { mark: Mark::Cross, title, text: &escaped(&sentence(detail)), hint: BACK };
             page.reply("400 Bad Request")
         }
     }
@@ -142,6 +142,14 @@ impl Page<'_> {
         .expect("a String takes any text");
         reply.into_bytes()
     }
+}
+
+/// An error message, which is a lower-case sentence without its full stop, as a page has it.
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    let end = if message.ends_with(['.', '!', '?', '…']) { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
 }
 
 /// Foreign text as HTML text: printable, and without meaning.

@@ -78,3 +78,13 @@ fn a_success_names_account_and_profile() {
 fn a_wrong_method_is_told_the_right_one() {
     assert!(text(refusal(Refusal::MethodNotAllowed, "")).contains("\r\nAllow: GET\r\n"));
 }
+
+#[test]
+fn an_error_message_is_a_sentence_on_the_page() {
+    let reply = |detail: &str| {
+        text(last(&Outcome::Failure { title: "Not signed in".into(), detail: detail.to_owned() }))
+    };
+
+    assert!(reply("the provider said no").contains("<p>The provider said no.</p>"));
+    assert!(reply("No. It did not work.").contains("<p>No. It did not work.</p>"));
+}
