@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A second reader and writer of the vault format, by the page docs/vault-format.md alone.
 
-    make.py make VAULT           writes the vectors anew, with the program VAULT
+    make.py make VAULT           writes the vault and the documents anew, with the program VAULT
+    make.py documents            writes the documents anew, for the vault that is there
     make.py check DIR IDENTITY   checks every document in DIR, and opens every sealed item
     make.py sign DIR IDENTITY    reads a document from standard input and gives it its kid and MAC
     make.py macs KEY VAULT_ID    reads one document per line, prints their MACs
@@ -143,7 +144,7 @@ def seal_bytes(key, plaintext):
     return age("-a", "-r", recipient_of(key), stdin=plaintext, fatal=True).decode()
 
 
-def plaintext_of(document, field, bind, value, **other):
+def plaintext_of(document, field, bind, value, /, **other):
     text = {
         "v": 1,
         "vault": document["vault"],
@@ -159,7 +160,7 @@ def plaintext_of(document, field, bind, value, **other):
     return json.dumps(text, ensure_ascii=False).encode()
 
 
-def seal(key, document, field, bind, value, **other):
+def seal(key, document, field, bind, value, /, **other):
     return seal_bytes(key, plaintext_of(document, field, bind, value, **other))
 
 
@@ -233,22 +234,25 @@ def sign(document, key):
 
 
 def make(program):
-    Vectors(program).write()
+    vectors = Vectors(program)
+    vectors.make_vault()
+    vectors.write()
 
 
 class Vectors:
     """The vault `vault/`, the documents in `documents/`, and what each of them must lead to."""
 
-    def __init__(self, program):
+    def __init__(self, program=None):
         self.program = program
         self.index = []
         self.home = Path(tempfile.mkdtemp())
-        shutil.rmtree(HERE / "vault", ignore_errors=True)
+        self.vault = HERE / "vault"
+        self.identity = self.file("identity", IDENTITY.read_text())
         shutil.rmtree(HERE / "documents", ignore_errors=True)
         (HERE / "documents").mkdir()
 
     def write(self):
-        self.make_vault()
+        self.read_vault()
         self.valid()
         self.not_strict()
         self.envelope()
@@ -264,10 +268,9 @@ class Vectors:
 
     # The program makes the vault, and this script adds the logins, as no provider is at hand.
     def make_vault(self):
-        self.vault = HERE / "vault"
+        shutil.rmtree(self.vault, ignore_errors=True)
         secret = self.file("secret", "client-secret-of-the-test-vault\n")
         api_key = self.file("api-key", "api-key-of-the-test-vault\n")
-        self.identity = self.file("identity", IDENTITY.read_text())
         self.run("init", "--unlock", "identity", "--identity", self.identity)
         self.run(
             "client", "add", "--name", "desktop", "--client-id", "test-client", "--client-secret-file", secret,
@@ -281,13 +284,18 @@ class Vectors:
                 "--scope", "calendar", "--account", "me@work.example",
             )  # fmt: skip
         shutil.rmtree(self.vault / "locks")
+        for name in ["work", "other"]:
+            self.log_in(name)
+
+    def read_vault(self):
         self.key = vault_key(self.vault, self.identity)
-        self.client = strict((self.vault / "clients/desktop.json").read_bytes())
-        self.bind = binding(self.client)
-        self.work, self.other = self.logged_in("work"), self.logged_in("other")
-        self.secrets = self.work["secrets"]
-        self.manifest = strict((self.vault / "vault.json").read_bytes())
+        self.manifest, self.client = self.read("vault.json"), self.read("clients/desktop.json")
+        self.work, self.other = self.read("profiles/work.json"), self.read("profiles/other.json")
+        self.bind, self.secrets = binding(self.client), self.work["secrets"]
         self.stranger = self.new_key()
+
+    def read(self, place):
+        return strict((self.vault / place).read_bytes())
 
     def file(self, name, text):
         path = self.home / name
@@ -309,9 +317,10 @@ class Vectors:
         run = subprocess.run(["age-keygen"], capture_output=True, check=True)
         return key_in(run.stdout.decode())
 
-    def logged_in(self, name):
-        path = self.vault / "profiles" / f"{name}.json"
-        profile = strict(path.read_bytes())
+    def log_in(self, name):
+        place = f"profiles/{name}.json"
+        profile = self.read(place)
+        key, bind = vault_key(self.vault, self.identity), binding(self.read("clients/desktop.json"))
         profile["generation"] += 1
         profile["grant"] = {
             "id": os.urandom(16).hex(),
@@ -323,10 +332,8 @@ class Vectors:
         }
         profile["scopes"]["granted"] = ["calendar"]
         token = f"refresh-token-of-{name}"
-        profile["secrets"]["refresh_token"] = seal(self.key, profile, "refresh_token", self.bind, token)
-        profile = sign(profile, self.key)
-        path.write_bytes(pretty(profile))
-        return profile
+        profile["secrets"]["refresh_token"] = seal(key, profile, "refresh_token", bind, token)
+        (self.vault / place).write_bytes(pretty(sign(profile, key)))
 
     # One vector: `content` in the place of the document `place` of a copy of the vault.
     def vector(self, name, content, code, why, place="profiles/work.json", command=None, **expected):
@@ -488,6 +495,8 @@ class Vectors:
 
         item("of-other-profile", "sealed for another document", self.other["secrets"]["refresh_token"])
         item("of-other-field", "sealed for another field", self.secrets["api_key"])
+        item("other-field", "sealed for another field, all else the same", sealed(field="client_secret"))
+        item("other-document", "sealed for another document, all else the same", sealed(document=self.other["id"]))
         item("other-vault", "sealed for another vault", sealed(vault="0" * 32))
         item("other-version", "a later version of the plaintext", sealed(v=2))
         for name, value in {
@@ -568,6 +577,7 @@ class Vectors:
         manifest("changed-default", changed(default_profile=self.other["id"]), 6, "a value was changed", says="MAC")
         manifest("changed-slots", changed(slots=[slot, slot]), 6, "a slot was added", says="MAC")
         manifest("no-slots", changed(slots=[]), 4, "nothing opens it")
+        manifest("many-slots", changed(slots=[slot] * 33), 6, "32 slots at most", says="32")
         manifest("slots-missing", {k: v for k, v in self.manifest.items() if k != "slots"}, 6, "slots are always there")
         odd = sign(changed(slots=[dict(slot, type="tattoo")]), self.key)
         manifest("odd-slot", odd, 6, "there is no such slot")
@@ -636,6 +646,8 @@ def main(arguments):
     match arguments:
         case ["make", program]:
             make(os.path.abspath(program))
+        case ["documents"]:
+            Vectors().write()
         case ["check", vault_dir, identity]:
             print(check(Path(vault_dir), identity))
         case ["sign", vault_dir, identity]:
