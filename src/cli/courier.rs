@@ -10,7 +10,7 @@ use url::Url;
 
 use super::output::Output;
 use crate::ops::Error;
-use crate::ops::login::Courier;
+use crate::ops::consent::Courier;
 
 /// Longest pasted line in bytes.
 const MAX_LINE: u64 = 16 * 1024;

@@ -100,6 +100,12 @@ pub struct Client {
 }
 
 impl Client {
+    /// Whether the provider was known or discovered; without discovery, the token endpoint stands in the
+    /// issuer's place.
+    pub fn is_discovered(&self) -> bool {
+        self.issuer != self.endpoints.token.as_str()
+    }
+
     /// What every secret of this client and its grants is sealed for.
     pub fn binding(&self) -> Binding {
         Binding {

@@ -181,8 +181,7 @@ impl Issuer {
         if client.issuer_in_response {
             return Self::Announced(issuer);
         }
-        // Without discovery, the token endpoint stands in the issuer's place.
-        if issuer == client.endpoints.token.as_str() { Self::Unknown } else { Self::Known(issuer) }
+        if client.is_discovered() { Self::Known(issuer) } else { Self::Unknown }
     }
 }
 

@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 
 use super::clients::{self, Candidate, NewClient};
+use super::consent::{Request, consent};
 use super::login::{self, Party, Place};
 use super::{Context, Error, Unlocked, documents, recover, rename};
 use crate::domain::{Account, ClientName, Profile, ProfileName, ScopeRecord, Scopes};
@@ -46,7 +47,7 @@ pub fn add_profile(
     ctx: Context<'_>,
     vault: &Unlocked,
     new: NewProfile,
-    login: Option<&login::Request<'_>>,
+    login: Option<&Request<'_>>,
 ) -> Result<Profile, Error> {
     // A profile whose making was interrupted may be there in all but its place.
     recover::settle(ctx, vault, &new.name)?;
@@ -61,7 +62,7 @@ pub fn add_profile(
         Some(request) => {
             ctx.store.prove_writable()?;
             let (profile, client) = (plan.profile.clone(), plan.candidate.facts.clone());
-            login::consent(&profile, &client, request, |consented| {
+            consent(&profile, &client, request, |consented| {
                 let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
                 let party = plan.party(ctx, vault)?;
                 login::exchange(ctx, vault, party, consented, request.replace_account)

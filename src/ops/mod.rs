@@ -6,6 +6,7 @@
 pub mod add_profile;
 mod cache;
 pub mod clients;
+pub mod consent;
 mod documents;
 pub mod edit;
 mod error;
@@ -20,6 +21,7 @@ pub mod rename;
 pub mod rescue;
 pub mod reveal;
 pub mod status;
+mod successor;
 pub mod token;
 pub mod variables;
 mod vault;

@@ -5,19 +5,16 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 
 use super::token::Request;
-use super::{Context, Error, Loaded, Notice, Unlocked, cache, documents, recover, rescue};
+use super::{Context, Error, Loaded, Notice, Unlocked, cache, documents, recover, rescue, successor};
 use crate::domain::{
-    AccessToken, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName,
-    SealedField,
+    AccessToken, Binding, Client, ClientAuth, Grant, GrantState, Profile, ProfileName, SealedField,
 };
 use crate::oauth::diagnosis::{self, Cause, Facts};
 use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
 use crate::oauth::{self, ServerError, id_token};
-use crate::seal::{Document, Draft, Format, Verified};
-use crate::store::{Access, Expected, Lock, Name, OutstandingRescue, Place, Reservation, Target};
+use crate::store::{Access, Expected, Lock, Name, Reservation, Target};
 use crate::system::Deferral;
 
 /// How long the request and its one retry may take together.
@@ -25,15 +22,6 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long the first try may take, so that time is left for the second.
 const FIRST_TRY_LIMIT: Duration = Duration::from_secs(20);
-
-/// What was about to be asked when the room was made. The field names are part of the vault format.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Intent {
-    /// The consent whose refresh token is sent, or that is being made.
-    pub(super) grant_id: DocumentId,
-    /// When.
-    pub(super) at: Timestamp,
-}
 
 /// Asks the provider for a new access token, unless another process has just done so.
 pub(super) fn refresh(
@@ -124,12 +112,12 @@ impl<'a> Turn<'a> {
     fn take(mut self) -> Result<AccessToken, Error> {
         let stored_as = Name::Profile(self.name().clone());
         let target = Target { name: &stored_as, vault: &self.vault.id };
-        let reservation = reserve(
+        let reservation = successor::reserve(
             self.ctx,
             self.vault,
             target,
             self.profile.document.id(),
-            Next { generation: self.profile.document.generation(), grant_id: &self.grant.id },
+            successor::Next { generation: self.profile.document.generation(), grant_id: &self.grant.id },
         )?;
         // From here to the rename, a Ctrl-C waits: the provider may have replaced the token.
         let _deferral = Deferral::begin();
@@ -222,7 +210,7 @@ impl<'a> Turn<'a> {
             .facts(&facts)
             .seal(&self.vault.key, SealedField::RefreshToken, &self.binding, new)
             .sign(&self.vault.key);
-        save_successor(self.ctx, self.vault, self.name(), reservation, &successor)
+        successor::save(self.ctx, self.vault, self.name(), reservation, &successor)
     }
 
     fn fail(self, reservation: Box<dyn Reservation>, error: oauth::Error) -> Result<AccessToken, Error> {
@@ -358,76 +346,6 @@ pub(super) fn client_secret(
     let opened = client.document.open(&vault.key, SealedField::ClientSecret, &client.facts.binding());
     let (secret, _) = opened.map_err(documents::refused(stored_as))?;
     Ok(Some(secret))
-}
-
-/// What the successor will be.
-#[derive(Clone, Copy)]
-pub(super) struct Next<'a> {
-    /// The generation that it follows; 0 for a new document.
-    pub(super) generation: u64,
-    /// The consent.
-    pub(super) grant_id: &'a DocumentId,
-}
-
-/// Makes room for the successor of a profile, with the intent in it.
-pub(super) fn reserve(
-    ctx: Context<'_>,
-    vault: &Unlocked,
-    target: Target<'_>,
-    document: &DocumentId,
-    next: Next<'_>,
-) -> Result<Box<dyn Reservation>, Error> {
-    recover::clear(ctx, target)?;
-    let facts = Intent { grant_id: next.grant_id.clone(), at: ctx.clock.now() };
-    let intent = Draft::new(Format::Intent, vault.id.clone(), document.clone())
-        .after(next.generation)
-        .facts(&facts)
-        .sign(&vault.key);
-    Ok(ctx.store.reserve(target, &intent.to_bytes())?)
-}
-
-/// Saves a successor with a new refresh token in it. If no place takes it, the caller gets it as a
-/// rescue block.
-pub(super) fn save_successor(
-    ctx: Context<'_>,
-    vault: &Unlocked,
-    profile: &ProfileName,
-    reservation: Box<dyn Reservation>,
-    successor: &Verified,
-) -> Result<(), Error> {
-    let bytes = successor.to_bytes();
-    let verify = |read: &[u8]| read == bytes && is_readable(vault, read);
-    match reservation.save(&bytes, &verify) {
-        Ok(Place::Beside) => documents::mark(ctx, successor),
-        Ok(Place::Second) => ctx.notices.notice(&Notice::SavedInSecondPlace),
-        Err(source) => return Err(hand_over(ctx, vault, profile, successor, source)),
-    }
-    Ok(())
-}
-
-/// Whether the bytes that came back from the disk are a document of this vault.
-fn is_readable(vault: &Unlocked, bytes: &[u8]) -> bool {
-    Document::parse(bytes).and_then(|document| document.verify(&vault.id, &vault.key)).is_ok()
-}
-
-/// The caller gets the only copy, and this machine remembers that there is one.
-fn hand_over(
-    ctx: Context<'_>,
-    vault: &Unlocked,
-    profile: &ProfileName,
-    successor: &Verified,
-    source: crate::store::Error,
-) -> Error {
-    let renewed_at = successor.facts::<Profile>().ok().and_then(|facts| Some(facts.grant?.renewed_at()));
-    let record = OutstandingRescue {
-        profile: profile.clone(),
-        renewed_at: renewed_at.unwrap_or_else(|| ctx.clock.now()),
-    };
-    if let Err(error) = ctx.memory.set_rescue(&vault.id, successor.id(), Some(&record)) {
-        log::warn!("the rescue could not be recorded: {error}");
-    }
-    let block = String::from_utf8_lossy(&successor.to_bytes()).into_owned();
-    Error::Rescue { profile: profile.clone(), block, source }
 }
 
 /// Sends a request, and once more at once if its answer was lost.

@@ -10,7 +10,7 @@ use crate::cli::courier::TerminalCourier;
 use crate::cli::error::Failure;
 use crate::cli::exit::Code;
 use crate::cli::session::Session;
-use crate::ops::login::Request;
+use crate::ops::consent::Request;
 
 /// How the user consents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,0 +1,146 @@
+//! The way through the browser: the user is led to the consent, and what comes back is believed only if
+//! it answers.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::Error;
+use crate::domain::{Client, Profile};
+use crate::oauth::authorization::{Answer, Consent, Flow};
+use crate::oauth::callback::{Callback, Cancel, Listener, Outcome, Responder};
+use crate::oauth::{self, provider};
+
+/// Leads the user to the provider and brings back what is pasted. Implemented where the terminal is.
+pub trait Courier: Sync {
+    /// Shows `url` or opens a browser with it. Whatever the user pastes goes to `pasted`; dropping it
+    /// leaves the browser as the only way back.
+    ///
+    /// # Errors
+    ///
+    /// If there is no way to reach the user.
+    fn lead(&self, url: &Url, redirect_uri: &Url, pasted: Sender<SecretString>) -> Result<(), Error>;
+
+    /// Says why a pasted text was not the answer; the wait goes on.
+    fn refuse(&self, why: &str);
+}
+
+/// How a login is to go.
+pub struct Request<'a> {
+    /// The way to the user.
+    pub courier: &'a dyn Courier,
+    /// Scopes to ask for besides those of the profile; short names are fine.
+    pub scopes: &'a [String],
+    /// How long the user may take.
+    pub patience: Duration,
+    /// Whether another account may take the place of the linked one.
+    pub replace_account: bool,
+}
+
+/// What came back from the browser, with the secrets of its flow.
+pub(super) struct Consented<'a> {
+    pub(super) flow: &'a Flow,
+    pub(super) code: SecretString,
+}
+
+/// Leads the user through the consent and hands the code to `finish`. The browser is told how that
+/// went.
+pub(super) fn consent(
+    profile: &Profile,
+    client: &Client,
+    request: &Request<'_>,
+    finish: impl FnOnce(&Consented<'_>) -> Result<Profile, Error>,
+) -> Result<Profile, Error> {
+    // Bound before the URL is made: nobody else can take the port in between.
+    let listener = Listener::bind(client.redirect_uri.as_ref())?;
+    let hint = profile.account.label().map(str::to_owned);
+    let consent = Consent {
+        scopes: profile.scopes.asked.clone(),
+        extra: provider::get(&profile.provider).consent_parameters(hint.is_some(), &profile.scopes.asked),
+        login_hint: hint,
+    };
+    let flow = Flow::begin(client, &consent, listener.redirect_uri().clone());
+    log::debug!("consent at {}", client.endpoints.authorization);
+
+    let (code, responder) = wait(&flow, listener, request)?;
+    let result = code.map_err(Error::from).and_then(|code| finish(&Consented { flow: &flow, code }));
+    if let Some(responder) = responder {
+        responder.finish(&outcome(&result));
+    }
+    result
+}
+
+fn outcome(result: &Result<Profile, Error>) -> Outcome {
+    match result {
+        Ok(profile) => Outcome::Success {
+            account: profile.account.label().map(str::to_owned),
+            profile: profile.name.to_string(),
+        },
+        Err(error) => {
+            Outcome::Failure { title: "The login did not succeed".to_owned(), detail: error.to_string() }
+        }
+    }
+}
+
+enum Event {
+    Callback(Result<Callback, oauth::Error>),
+    Pasted(SecretString),
+}
+
+type Arrived = (Result<SecretString, oauth::Error>, Option<Responder>);
+
+/// Waits for the browser and for a pasted address, whichever comes first.
+fn wait(flow: &Flow, listener: Listener, request: &Request<'_>) -> Result<Arrived, Error> {
+    let cancel = Cancel::default();
+    let deadline = Instant::now() + request.patience;
+    let (events, arrivals) = mpsc::channel();
+    thread::scope(|scope| {
+        let redirect_uri = listener.redirect_uri().clone();
+        let callback = events.clone();
+        let cancelled = &cancel;
+        scope.spawn(move || {
+            let result = listener.wait(flow, deadline, cancelled);
+            let _ = callback.send(Event::Callback(result));
+        });
+        let pasted = forward_pasted(events);
+        let arrived = request
+            .courier
+            .lead(flow.url(), &redirect_uri, pasted)
+            .and_then(|()| first_answer(flow, &arrivals, request.courier));
+        cancel.cancel();
+        arrived
+    })
+}
+
+/// A way for pasted texts into `events`.
+///
+/// Its thread ends when the courier lets go of it, which may be after the login: the courier may be
+/// waiting for a line that never comes.
+fn forward_pasted(events: Sender<Event>) -> Sender<SecretString> {
+    let (pasted, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in lines {
+            if events.send(Event::Pasted(line)).is_err() {
+                return;
+            }
+        }
+    });
+    pasted
+}
+
+fn first_answer(flow: &Flow, events: &Receiver<Event>, courier: &dyn Courier) -> Result<Arrived, Error> {
+    for event in events {
+        match event {
+            Event::Callback(Ok(callback)) => return Ok((callback.answer, Some(callback.responder))),
+            Event::Callback(Err(error)) => return Err(error.into()),
+            Event::Pasted(text) => match flow.accept_pasted(text.expose_secret()) {
+                Answer::Ours(answer) => return Ok((answer, None)),
+                Answer::NotOurs(why) => courier.refuse(why),
+            },
+        }
+    }
+    Err(oauth::Error::Cancelled.into())
+}
