@@ -65,3 +65,18 @@ pub fn replace_process(mut command: Command) -> Error {
         Err(source) => Error { program: command.get_program().to_owned(), source },
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+
+    use super::*;
+
+    #[test]
+    fn a_hardened_process_leaves_no_core_and_cannot_be_read() {
+        harden();
+
+        assert_eq!(getrlimit(Resource::Core).current, Some(0));
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
+}

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::error::Failure;
 use crate::cli::session::Session;
-use crate::ops::{Vault, verify};
+use crate::ops::{Context, Unlocked, Vault, verify};
 
 /// Prove that every document and secret opens
 ///
@@ -19,11 +19,10 @@ pub(super) struct Args {
 /// Runs it.
 pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.with(|ctx| {
-        if args.accept_rollback {
-            let accepted = verify::accept_rollback(ctx, &Vault::open(ctx)?.unlock_restored(ctx)?)?;
-            session.output.say(&format!("Accepted {}", counted(accepted, "older document")));
-        }
-        let vault = Vault::open(ctx)?.unlock(ctx)?;
+        let vault = match args.accept_rollback {
+            true => accept(session, ctx)?,
+            false => Vault::open(ctx)?.unlock(ctx)?,
+        };
         let progress = session.output.progress("Verifying");
         let summary = verify::verify(ctx, &vault, &|done, total| progress.at(done, total))?;
         if session.output.json {
@@ -42,4 +41,12 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
 /// `1 document`, `2 documents`.
 fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The vault, with every document in it accepted as it is now.
+fn accept(session: &Session, ctx: Context<'_>) -> Result<Unlocked, Failure> {
+    let vault = Vault::open(ctx)?.unlock_restored(ctx)?;
+    let accepted = verify::accept_rollback(ctx, &vault)?;
+    session.output.say(&format!("Accepted {}", counted(accepted, "older document")));
+    Ok(vault)
 }
