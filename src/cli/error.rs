@@ -137,6 +137,7 @@ fn code(error: &ops::Error) -> Code {
         | E::ManifestMissing
         | E::KeyNotAccepted { .. }
         | E::RolledBack { .. }
+        | E::Removed { .. }
         | E::Misplaced { .. }
         | E::OtherVault { .. }
         | E::ClientMissing { .. }

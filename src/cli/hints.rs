@@ -35,6 +35,10 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
             "if the key was changed on another machine that you trust, run `vault key accept {kid}`; if not, \
              somebody has changed your files"
         ),
+        E::Removed { .. } => {
+            "remove it again, or run `vault verify --accept-rollback` if you have restored it on purpose"
+                .into()
+        }
         E::RolledBack { .. } => {
             "if you have restored a backup on purpose, run `vault verify --accept-rollback`".into()
         }
@@ -67,7 +71,10 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
             "choose another `--name`, or link the existing one with `--client NAME`".into()
         }
         E::OtherSecret { client } => {
-            format!("run `vault rotate client-secret {client}` to change its secret")
+            format!(
+                "`vault rotate client-secret {client}` will change its secret in a later version; until then, \
+                 remove the client and add it again"
+            )
         }
         E::ClientInUse { .. } => "remove these profiles, or link them to another client, first".into(),
         E::LoginNeeded { profile, .. } => format!("run `vault login {profile}`"),

@@ -49,7 +49,7 @@ fn words(notice: &Notice) -> Words {
         }
         Notice::Recovered { profile } => Talk(format!("Completed an interrupted refresh of `{profile}`")),
         Notice::SetAside { profile } => Warning(format!(
-            "an interrupted write of `{profile}` could not be read; it is kept beside the document with `.unread` in its name"
+            "an interrupted write of `{profile}` could not be read; it is kept in its place with `.unread` in its name"
         )),
         Notice::ShortLived { left: Some(left) } => {
             Warning(format!("the provider's token works for only {}", age_words::duration(*left)))

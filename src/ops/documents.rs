@@ -105,6 +105,9 @@ fn current(
     }
     let (mark, read) = again(document.id())?;
     match read {
+        Some(_) if mark.as_ref().is_some_and(|mark| mark.removed) => {
+            Err(Error::Removed { document: name.to_string() })
+        }
         Some((document, _)) if !is_current(&document, mark.as_ref()) => Err(Error::RolledBack {
             document: name.to_string(),
             found: document.generation(),

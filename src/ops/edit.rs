@@ -60,7 +60,10 @@ pub fn edit(
         if let Some(account) = changes.account {
             draft = relink_account(profile, &mut facts, account, draft);
         }
-        if had_login && facts.grant.is_none() && !changes.forget_login {
+        let loses_key = changes.api_key.is_none()
+            && profile.document.holds(SealedField::ApiKey)
+            && !draft.holds(SealedField::ApiKey);
+        if ((had_login && facts.grant.is_none()) || loses_key) && !changes.forget_login {
             return Err(Error::WouldForgetLogin { profile: name.clone() });
         }
         if let Some(key) = &changes.api_key {

@@ -1,6 +1,6 @@
 //! Why an operation did not do what was asked. What to do about it is said at the terminal.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use crate::domain::{Account, DocumentId, Field, KeyId, ProfileName};
 use crate::oauth::ServerError;
@@ -73,6 +73,12 @@ pub enum Error {
         found: u64,
         /// The last one that was seen.
         known: u64,
+    },
+    /// A document that was removed has come back.
+    #[error("{document} was removed here, and a copy of it has come back")]
+    Removed {
+        /// Which one.
+        document: String,
     },
     /// A document stands under another name than its own.
     #[error("{document} says that its name is `{name}`")]
@@ -166,8 +172,6 @@ pub enum Error {
         age: SignedDuration,
         /// What is likely, most likely first.
         causes: Vec<Cause>,
-        /// Since when this is known, if it was known before.
-        known_since: Option<Timestamp>,
         /// What the provider said, if it was asked now.
         #[source]
         server: Option<ServerError>,
@@ -216,7 +220,7 @@ pub enum Error {
         profile: ProfileName,
     },
     /// An edit would cost the login.
-    #[error("this change forgets the login of profile `{profile}`")]
+    #[error("this change forgets the login or the API key of profile `{profile}`")]
     WouldForgetLogin {
         /// The profile.
         profile: ProfileName,

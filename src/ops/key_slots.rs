@@ -109,8 +109,7 @@ pub fn accept(ctx: Context<'_>, kid: &KeyId) -> Result<(), Error> {
     if vault.kid() != kid {
         return Err(Error::KeyNotAccepted { kid: vault.kid().clone() });
     }
-    vault::remember(ctx, vault.id(), kid.clone());
-    Ok(())
+    Ok(vault::try_remember(ctx, vault.id(), kid.clone())?)
 }
 
 /// Changes the manifest under the vault lock.

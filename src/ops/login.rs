@@ -9,7 +9,7 @@ use url::Url;
 use super::clients::Candidate;
 use super::consent::{Consented, Request, consent};
 use super::refresh::{self, ask_twice};
-use super::{Context, Error, Notice, Unlocked, cache, documents, recover, successor};
+use super::{Context, Error, Notice, Unlocked, cache, documents, recover, rescue, successor};
 use crate::domain::{
     Account, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName, Scopes,
     SealedField,
@@ -156,30 +156,54 @@ pub(super) fn exchange(
     let grant_id = random_id();
     let next = successor::Next { generation: party.document.generation(), grant_id: &grant_id };
     let is_new_client = party.client.stored.is_none();
+    let old_is_spent = rescue::is_outstanding(ctx, vault, party.document.id(), party.facts.grant.as_ref())?;
     // Before the code is spent: afterwards nothing but the grant itself may still have to be saved.
     party.client.save_if_changed(ctx, vault)?;
-    let reservation = successor::reserve(ctx, vault, target, party.document.id(), next)?;
+    let binding = party.client.facts.binding();
+    let reserved = successor::reserve(ctx, vault, target, party.document.id(), next);
     // From here on a Ctrl-C waits: the code works once.
     let _deferral = Deferral::begin();
 
-    let redeemed = redeem(ctx, &mut party.client, consented)
-        .and_then(|answer| Ok((whose(ctx, &party, consented, &answer, replace_account)?, answer)));
+    let redeemed =
+        reserved.and_then(|reservation| match redeem_for(ctx, &mut party, consented, replace_account) {
+            Ok((account, answer)) => Ok((reservation, account, answer)),
+            Err(error) => {
+                reservation.discard();
+                Err(error)
+            }
+        });
     match redeemed {
-        Ok((account, answer)) => {
-            let consent = NewConsent { grant_id, account, answer, now: ctx.clock.now() };
+        Ok((reservation, account, answer)) => {
+            let consent = NewConsent { grant_id, account, answer, old_is_spent, now: ctx.clock.now() };
             let profile = consent.save(ctx, vault, &party, reservation)?;
             // After the grant, which nothing may stand in the way of.
-            party.client.save_if_changed(ctx, vault)?;
-            Ok(profile)
+            match party.client.save_if_changed(ctx, vault) {
+                // Only that its authentication is proven could not be noted.
+                Err(error) if party.client.facts.binding() == binding => {
+                    log::warn!("the client could not be written: {error}");
+                    Ok(profile)
+                }
+                saved => saved.map(|()| profile),
+            }
         }
         Err(error) => {
-            reservation.discard();
-            if is_new_client {
-                party.client.forget(ctx)?;
+            if is_new_client && let Err(left) = party.client.forget(ctx) {
+                log::warn!("the new client stays in the vault: {left}");
             }
             Err(error)
         }
     }
+}
+
+/// Spends the code, and sees whose it was.
+fn redeem_for(
+    ctx: Context<'_>,
+    party: &mut Party,
+    consented: &Consented<'_>,
+    replace_account: bool,
+) -> Result<(Account, TokenAnswer), Error> {
+    let answer = redeem(ctx, &mut party.client, consented)?;
+    Ok((whose(ctx, party, consented, &answer, replace_account)?, answer))
 }
 
 /// Spends the code. A client whose authentication is not pinned may prove itself the other way once,
@@ -299,6 +323,8 @@ struct NewConsent {
     grant_id: DocumentId,
     account: Account,
     answer: TokenAnswer,
+    /// Whether the stored refresh token has a successor that was only printed.
+    old_is_spent: bool,
     now: Timestamp,
 }
 
@@ -373,7 +399,7 @@ impl NewConsent {
     fn continues<'a>(&self, party: &'a Party) -> Option<&'a Grant> {
         let old = party.facts.grant.as_ref();
         old.filter(|old| old.refreshable && old.state == GrantState::Live)
-            .filter(|_| party.facts.account.is_same_as(&self.account))
+            .filter(|_| party.facts.account.is_same_as(&self.account) && !self.old_is_spent)
     }
 
     fn cache(&self, ctx: Context<'_>, vault: &Unlocked, party: &Party, document: Verified, facts: &Profile) {

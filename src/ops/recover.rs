@@ -3,11 +3,14 @@
 use super::documents;
 use super::{Context, Error, Notice, Unlocked};
 use crate::domain::{Profile, ProfileName};
-use crate::seal::{Document, Format};
+use crate::seal::{self, Document, Format};
 use crate::store::{Access, Leftover, Lock, Name, Place, Target};
 
 /// What an intent says of itself, even one that was cut off.
 const INTENT: &[u8] = b"vault-intent/";
+
+/// How every sealed item begins. An intent has none.
+const SEALED: &[u8] = b"BEGIN AGE ENCRYPTED";
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,6 +85,9 @@ fn judge(
     leftover: &Leftover,
 ) -> Result<Verdict, Error> {
     let verified = Document::parse(&leftover.bytes).and_then(|found| found.verify(&vault.id, &vault.key));
+    if let Err(error @ seal::Error::Newer { .. }) = verified {
+        return Err(documents::refused(&Name::Profile(name.clone()))(error));
+    }
     let Ok(document) = verified else {
         return Ok(if is_unused_room(&leftover.bytes) { Verdict::Stale } else { Verdict::Unreadable });
     };
@@ -99,7 +105,8 @@ fn judge(
 
 /// Room whose maker was interrupted, before anything was sent: nothing, or a part of an intent.
 fn is_unused_room(bytes: &[u8]) -> bool {
-    bytes.trim_ascii().is_empty() || bytes.windows(INTENT.len()).any(|window| window == INTENT)
+    let has = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+    bytes.trim_ascii().is_empty() || (has(INTENT) && !has(SEALED))
 }
 
 /// An intent holds no secret, so that one which says nothing about the current document can go.

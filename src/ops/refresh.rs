@@ -263,7 +263,6 @@ impl<'a> Turn<'a> {
             provider: self.profile.facts.provider.clone(),
             age: self.ctx.clock.now().duration_since(self.grant.obtained_at),
             causes,
-            known_since: None,
             server: Some(server),
         })
     }
@@ -324,7 +323,6 @@ fn usable_grant(ctx: Context<'_>, profile: &Profile) -> Result<Grant, Error> {
                 &ServerError::new("invalid_grant", 400),
                 &diagnosis_facts(ctx, profile, grant, None),
             ),
-            known_since: grant.refreshed_at,
             server: None,
         });
     }

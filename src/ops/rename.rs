@@ -17,6 +17,8 @@ pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ProfileName, to: &Profi
     let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
     finish(ctx, vault)?;
     recover::recover(ctx, vault, from)?;
+    // A profile whose making was interrupted may be waiting under the new name.
+    recover::recover(ctx, vault, to)?;
     let profile = vault.profile(ctx, from)?;
     rescue::check_none_outstanding(ctx, vault, &profile)?;
     if ctx.store.profiles()?.contains(to) {
@@ -43,7 +45,7 @@ pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<
     let stored_as = Name::Profile(name.clone());
     let profile = match vault.profile(ctx, name) {
         // A copy of what was removed before has come back, and is sent after it.
-        Err(Error::RolledBack { .. }) => return Ok(ctx.store.remove(&stored_as)?),
+        Err(Error::Removed { .. }) => return Ok(ctx.store.remove(&stored_as)?),
         found => found?,
     };
     recover::clear(ctx, Target { name: &stored_as, vault: &vault.id })?;

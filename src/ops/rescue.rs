@@ -1,7 +1,7 @@
 //! `vault import-rescue`: takes in tokens that could only be printed.
 
 use super::{Context, Error, Loaded, Unlocked, documents, recover};
-use crate::domain::{Grant, Profile, ProfileName, SealedField};
+use crate::domain::{DocumentId, Grant, Profile, ProfileName, SealedField};
 use crate::seal::{Document, Format, Verified};
 use crate::store::{Access, Expected, Lock, Name, Target};
 
@@ -38,13 +38,23 @@ pub(super) fn check_none_outstanding(
     vault: &Unlocked,
     profile: &Loaded<Profile>,
 ) -> Result<(), Error> {
-    let Some(record) = ctx.memory.rescue(&vault.id, profile.document.id())? else { return Ok(()) };
-    let is_needed = profile.facts.grant.as_ref().is_none_or(|grant| grant.renewed_at() < record.renewed_at);
-    if is_needed {
+    let (id, grant) = (profile.document.id(), profile.facts.grant.as_ref());
+    if is_outstanding(ctx, vault, id, grant)? {
         return Err(Error::RescueOutstanding { profile: profile.facts.name.clone() });
     }
     // A later login, or a recovery, has brought a newer token.
-    Ok(ctx.memory.set_rescue(&vault.id, profile.document.id(), None)?)
+    Ok(ctx.memory.set_rescue(&vault.id, id, None)?)
+}
+
+/// Whether a refresh token that is newer than that of `grant` was printed and has not been taken in.
+pub(super) fn is_outstanding(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    id: &DocumentId,
+    grant: Option<&Grant>,
+) -> Result<bool, Error> {
+    let record = ctx.memory.rescue(&vault.id, id)?;
+    Ok(record.is_some_and(|record| grant.is_none_or(|grant| grant.renewed_at() < record.renewed_at)))
 }
 
 /// The document of a rescue block.

@@ -21,15 +21,15 @@ pub fn variables(
 ) -> Result<Vec<Variable>, Error> {
     let mut profile = vault.settled_profile(ctx, name)?;
     let chosen = chosen(&profile.facts, profile.document.holds(SealedField::ApiKey), more);
-    if chosen.values().any(|field| *field == Field::RefreshToken) {
-        // An interrupted refresh may have left a newer one.
-        recover::settle(ctx, vault, name)?;
-        profile = vault.profile(ctx, name)?;
-    }
     let token = match chosen.values().any(|field| field.needs_token()) {
         true => Some(token::token(ctx, vault, name, Request::default())?),
         false => None,
     };
+    if chosen.values().any(|field| *field == Field::RefreshToken) {
+        // The token may just have been replaced, or an interrupted refresh have left a newer one.
+        recover::settle(ctx, vault, name)?;
+        profile = vault.profile(ctx, name)?;
+    }
     let value = |field: Field| match &token {
         Some(token) if field.needs_token() => reveal::of_token(name, field, token),
         _ => reveal::of_profile(ctx, vault, &profile, field),

@@ -4,7 +4,7 @@ use super::documents::{self, Loaded};
 use super::{Context, Error, Notice};
 use crate::domain::{KeyId, VaultId};
 use crate::seal::{Document, Format, Manifest, VaultKey};
-use crate::store::{Name, Pin};
+use crate::store::{self, Name, Pin};
 use crate::unlock::{self, Ways};
 
 /// Most key slots. They are tried before the manifest can be verified, and a forged one could hold
@@ -95,6 +95,9 @@ impl Vault {
         if pin.is_none() {
             ctx.notices.notice(&Notice::FirstUse { kid: kid.clone() });
             remember(ctx, &id, kid);
+        } else if ctx.pinned.is_none() && ctx.memory.known_vault()?.is_none() {
+            // Known, and in a new place.
+            warn_unless_saved(ctx, ctx.memory.set_known_vault(&id));
         }
         Ok(Unlocked { id, key, manifest })
     }
@@ -128,9 +131,18 @@ fn accepted(ctx: Context<'_>, vault: &VaultId, kid: &KeyId) -> Result<Option<Pin
 
 /// Pins `kid`. A machine that cannot remember says so at each first use again.
 pub(super) fn remember(ctx: Context<'_>, vault: &VaultId, kid: KeyId) {
+    warn_unless_saved(ctx, try_remember(ctx, vault, kid));
+}
+
+/// Pins `kid` as the key of the vault in this place.
+pub(super) fn try_remember(ctx: Context<'_>, vault: &VaultId, kid: KeyId) -> Result<(), store::Error> {
     let pin = Pin { kids: vec![kid], since: ctx.clock.now() };
-    let remembered = ctx.memory.set_pin(vault, &pin).and_then(|()| ctx.memory.set_known_vault(vault));
-    if let Err(error) = remembered {
+    ctx.memory.set_pin(vault, &pin)?;
+    ctx.memory.set_known_vault(vault)
+}
+
+fn warn_unless_saved(ctx: Context<'_>, saved: Result<(), store::Error>) {
+    if let Err(error) = saved {
         ctx.notices.notice(&Notice::NotMarked { why: error.to_string() });
     }
 }

@@ -322,6 +322,11 @@ impl Draft {
         self
     }
 
+    /// Whether it holds `field`, sealed.
+    pub fn holds(&self, field: SealedField) -> bool {
+        self.fields.get("secrets").is_some_and(|secrets| secrets.get(field.as_str()).is_some())
+    }
+
     /// Forgets `field`.
     #[must_use]
     pub fn without(mut self, field: SealedField) -> Self {

@@ -174,3 +174,31 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+#[test]
+fn another_vault_is_refused_also_in_a_place_that_the_vault_was_moved_to() {
+    let (mut home, other) = (Home::new(), Home::new());
+    home.run(&["init"]).expect_code(0);
+    other.run(&["init"]).expect_code(0);
+    let moved = home.path("moved");
+    std::fs::rename(home.vault_dir(), &moved).unwrap();
+    home.set("VAULT_DIR", moved.to_str().unwrap());
+    home.run(&["verify"]).expect_code(0);
+
+    std::fs::remove_dir_all(&moved).unwrap();
+    std::fs::rename(other.vault_dir(), &moved).unwrap();
+
+    home.run(&["verify"]).expect_code(6).expect_said("another vault");
+}
+
+#[test]
+fn an_accepted_key_that_cannot_be_remembered_is_an_error() {
+    let home = Home::new();
+    home.run(&["init"]).expect_code(0);
+    let status: serde_json::Value = serde_json::from_str(&home.run(&["status", "--json"]).answer()).unwrap();
+    let kid = status["vault"]["kid"].as_str().unwrap().to_owned();
+    std::fs::remove_dir_all(home.path("state")).unwrap();
+    std::fs::write(home.path("state"), "in the way").unwrap();
+
+    home.run(&["key", "accept", &kid]).expect_code(10);
+}

@@ -128,3 +128,17 @@ fn an_interrupted_rename_of_a_client_is_finished_by_the_next_writer() {
     home.run(&["client", "rename", "desk", "desktop"]).expect_code(0);
     assert_eq!(home.files("data/vault/clients"), [home.client("desktop")]);
 }
+
+#[test]
+fn a_removed_profile_that_comes_back_is_refused_and_can_be_removed_again() {
+    let scene = Scene::new();
+    let document = scene.home.profile("work");
+    let bytes = std::fs::read(&document).unwrap();
+    scene.home.run(&["remove", "work", "--yes"]).expect_code(0);
+
+    std::fs::write(&document, bytes).unwrap();
+
+    scene.home.run(&["token", "work"]).expect_code(6).expect_said("was removed here");
+    scene.home.run(&["remove", "work", "--yes"]).expect_code(0);
+    assert!(!document.exists());
+}

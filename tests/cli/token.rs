@@ -297,3 +297,14 @@ fn a_vault_that_cannot_be_written_is_noticed_before_the_request() {
     assert_eq!(refreshes(&provider), 0);
     assert_eq!(provider.families_revoked(), []);
 }
+
+#[test]
+fn an_exported_refresh_token_is_the_one_that_works_after_the_refresh() {
+    let (provider, home) = expired();
+
+    let answer = home.run(&["env", "work", "--json", "--set", "RT=refresh_token"]).answer();
+
+    let variables: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let exported = variables["RT"].as_str().unwrap().to_owned();
+    assert!(provider.live_refresh_tokens().contains(&exported), "{exported}");
+}

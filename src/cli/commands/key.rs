@@ -37,9 +37,9 @@ enum Action {
         /// The slot, or the beginning of its id
         id: String,
     },
-    /// Accept the vault key KID on this machine, after it was rotated on another
+    /// Accept the vault key KID on this machine, after a change that you have made elsewhere
     Accept {
-        /// The key, as `vault rotate` printed it there
+        /// The key, as the error names it
         kid: KeyId,
     },
 }

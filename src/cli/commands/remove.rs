@@ -23,7 +23,11 @@ pub(super) struct Args {
 /// Runs it.
 pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.unlocked(|ctx, vault| {
-        vault.profile(ctx, &args.name)?;
+        match vault.profile(ctx, &args.name) {
+            // A copy that has come back is removed like the first one.
+            Ok(_) | Err(ops::Error::Removed { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         let question = format!("Remove profile `{}` and its secrets?", args.name);
         if !args.yes && session.may_ask() && !session.terminal().confirm_plainly(&question) {
             return Err(Failure::new(Code::Cancelled, "nothing was removed"));
