@@ -8,6 +8,7 @@ mod provider;
 
 mod forge;
 mod home;
+mod injection;
 mod outside;
 mod scene;
 mod transcript;
