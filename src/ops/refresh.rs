@@ -1,7 +1,7 @@
 //! A refresh that loses nothing: room before the request, safety before the answer.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -355,10 +355,10 @@ pub(super) fn ask_twice(
     ctx: Context<'_>,
     send: impl Fn(Duration) -> Result<TokenAnswer, oauth::Error>,
 ) -> Result<TokenAnswer, oauth::Error> {
-    let begun = Instant::now();
+    let begun = ctx.clock.instant();
     let first = send(FIRST_TRY_LIMIT);
     let Err(oauth::Error::Lost { .. }) = first else { return first };
-    let left = REQUEST_LIMIT.saturating_sub(begun.elapsed());
+    let left = REQUEST_LIMIT.saturating_sub(ctx.clock.instant().duration_since(begun));
     if left.is_zero() {
         return first;
     }

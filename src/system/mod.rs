@@ -1,6 +1,7 @@
-//! The machine below us: its clock, its processes, its random numbers.
+//! The machine below us: its clock, its disk, its processes, its random numbers.
 
 mod clock;
+mod disk;
 mod process;
 mod random;
 #[cfg_attr(not(unix), path = "no_signals.rs")]
@@ -9,6 +10,7 @@ mod signals;
 mod socket;
 
 pub use clock::{Clock, SystemClock};
+pub use disk::{Disk, Facts, Kind, OpenFile, Opening, SystemDisk};
 pub use process::{Error as ProcessError, harden, replace_process};
 pub use random::{random_bytes, random_id};
 pub use signals::{Deferral, survive_size_limit};

@@ -1,11 +1,12 @@
 //! Files that are private from the moment they exist, and replaced as a whole.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::store::Error;
+use crate::system::{Disk, Kind, OpenFile, Opening};
 
 /// Longest file that is read: that of a document (1 MiB) plus the room of a reservation.
 const MAX_SIZE: u64 = 2 * 1024 * 1024;
@@ -32,83 +33,168 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Refuses a directory that another user owns or can write to. A missing one is fine.
-#[cfg(unix)]
-pub(super) fn check_directory(path: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::MetadataExt;
-
-    let unsafe_because = |why| Err(Error::Unsafe { path: path.to_owned(), why });
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(failed("look at", path)(source)),
-    };
-    if !metadata.is_dir() {
-        return unsafe_because("is not a directory");
-    }
-    if metadata.uid() != rustix::process::geteuid().as_raw() {
-        return unsafe_because("belongs to another user");
-    }
-    if metadata.mode() & 0o022 != 0 {
-        return unsafe_because("can be written to by other users");
-    }
-    Ok(())
+fn parent(path: &Path) -> &Path {
+    path.parent().expect("every path of the store has a parent")
 }
 
-/// Refuses what is no directory; Windows keeps profiles private by itself.
-#[cfg(not(unix))]
-pub(super) fn check_directory(path: &Path) -> Result<(), Error> {
-    if path.exists() && !path.is_dir() {
-        return Err(Error::Unsafe { path: path.to_owned(), why: "is not a directory" });
-    }
-    Ok(())
+/// The files of a disk, with the rules of this store.
+#[derive(Clone)]
+pub(super) struct Files {
+    disk: Arc<dyn Disk>,
 }
 
-/// The whole file, if there is one.
-///
-/// Links are not followed, and anything but a plain file of ours is refused without waiting on it.
-pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    // NONBLOCK, so that a FIFO that was put there does not hold us up.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NOFOLLOW | NONBLOCK);
-    let file = match options.open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if is_link(&error) => {
-            return Err(Error::NotADocument { path: path.to_owned(), why: "is a symbolic link" });
+impl Files {
+    pub(super) fn new(disk: Arc<dyn Disk>) -> Self {
+        Self { disk }
+    }
+
+    /// Refuses a directory that another user owns or can write to. A missing one is fine.
+    pub(super) fn check_directory(&self, path: &Path) -> Result<(), Error> {
+        let unsafe_because = |why| Err(Error::Unsafe { path: path.to_owned(), why });
+        let found = match self.disk.look_at(path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(source) => return Err(failed("look at", path)(source)),
+        };
+        if found.kind != Kind::Directory {
+            return unsafe_because("is not a directory");
         }
-        Err(error) if is_socket(&error) => {
+        if found.owner != self.disk.user() {
+            return unsafe_because("belongs to another user");
+        }
+        if found.is_writable_by_others {
+            return unsafe_because("can be written to by other users");
+        }
+        Ok(())
+    }
+
+    /// The whole file, if there is one.
+    ///
+    /// Links are not followed, and anything but a plain file of ours is refused without waiting on it.
+    pub(super) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, Error> {
+        let not_a_document = |why| Err(Error::NotADocument { path: path.to_owned(), why });
+        let mut file = match self.disk.open(path, Opening::Read) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if is_link(&error) => return not_a_document("is a symbolic link"),
+            Err(error) if is_socket(&error) => return not_a_document("is not a plain file"),
+            Err(source) => return Err(failed("open", path)(source)),
+        };
+        self.check_plain(path, &*file)?;
+        file.read(MAX_SIZE).map(Some).map_err(failed("read", path))
+    }
+
+    fn check_plain(&self, path: &Path, file: &dyn OpenFile) -> Result<(), Error> {
+        let found = file.facts().map_err(failed("look at", path))?;
+        if found.kind != Kind::File {
             return Err(Error::NotADocument { path: path.to_owned(), why: "is not a plain file" });
         }
-        Err(source) => return Err(failed("open", path)(source)),
-    };
-    check_plain(path, &file)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_SIZE).read_to_end(&mut bytes).map_err(failed("read", path))?;
-    Ok(Some(bytes))
-}
+        if found.owner != self.disk.user() {
+            return Err(Error::Unsafe { path: path.to_owned(), why: "belongs to another user" });
+        }
+        if found.length > MAX_SIZE {
+            return Err(Error::NotADocument { path: path.to_owned(), why: "is larger than any document" });
+        }
+        Ok(())
+    }
 
-fn check_plain(path: &Path, file: &File) -> Result<(), Error> {
-    let metadata = file.metadata().map_err(failed("look at", path))?;
-    if !metadata.is_file() {
-        return Err(Error::NotADocument { path: path.to_owned(), why: "is not a plain file" });
+    /// The length of a file in bytes; 0 if there is none.
+    pub(super) fn length(&self, path: &Path) -> usize {
+        self.disk.look_at(path).map_or(0, |found| found.length as usize)
     }
-    #[cfg(unix)]
-    if std::os::unix::fs::MetadataExt::uid(&metadata) != rustix::process::geteuid().as_raw() {
-        return Err(Error::Unsafe { path: path.to_owned(), why: "belongs to another user" });
-    }
-    if metadata.len() > MAX_SIZE {
-        return Err(Error::NotADocument { path: path.to_owned(), why: "is larger than any document" });
-    }
-    Ok(())
-}
 
-#[cfg(unix)]
-const NOFOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
-#[cfg(unix)]
-const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    /// Puts `bytes` in the place of `path`: a reader sees the old file or the new one.
+    ///
+    /// The caller holds a lock that keeps other writers of `path` away, so that the temporary file
+    /// has a fixed name and one that a killed writer left is simply taken over.
+    pub(super) fn replace(&self, path: &Path, bytes: &[u8], durability: Durability) -> Result<(), Error> {
+        self.make_parent(path)?;
+        let temporary = with_suffix(path, ".tmp");
+        self.remove(&temporary)?;
+        let written = self.create(&temporary).and_then(|mut file| {
+            file.write(bytes).map_err(failed("write", &temporary))?;
+            if durability == Durability::Durable {
+                // Never twice on one file: after a failed sync the kernel may call lost pages clean.
+                file.sync().map_err(failed("sync", &temporary))?;
+            }
+            self.disk.rename(&temporary, path).map_err(failed("replace", path))
+        });
+        if written.is_err() {
+            let _ = self.disk.remove(&temporary);
+        }
+        written?;
+        if durability == Durability::Durable { self.sync_directory(path) } else { Ok(()) }
+    }
+
+    /// A new private file; one that exists, or a link, is an error.
+    pub(super) fn create(&self, path: &Path) -> Result<Box<dyn OpenFile>, Error> {
+        self.disk.open(path, Opening::New).map_err(failed("create", path))
+    }
+
+    /// Makes what another process has written durable.
+    pub(super) fn sync(&self, path: &Path) -> Result<(), Error> {
+        let mut file = self.disk.open(path, Opening::Sync).map_err(failed("open", path))?;
+        file.sync().map_err(failed("sync", path))
+    }
+
+    /// Renames within one directory, durably.
+    pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        self.disk.rename(from, to).map_err(failed("replace", to))?;
+        self.sync_directory(to)
+    }
+
+    /// Removes a file; one that is not there is no error.
+    pub(super) fn remove(&self, path: &Path) -> Result<(), Error> {
+        match self.disk.remove(path) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(failed("remove", path)(source)),
+        }
+    }
+
+    /// Makes the directory of `path`, and those above it, private.
+    pub(super) fn make_parent(&self, path: &Path) -> Result<(), Error> {
+        let parent = parent(path);
+        if self.disk.look_at(parent).is_ok_and(|found| found.kind == Kind::Directory) {
+            return Ok(());
+        }
+        self.disk.make_directories(parent).map_err(failed("make", parent))?;
+        self.sync_directory(parent)
+    }
+
+    /// Makes the entry of `path` in its directory durable.
+    pub(super) fn sync_directory(&self, path: &Path) -> Result<(), Error> {
+        let parent = parent(path);
+        self.disk.sync_directory(parent).map_err(failed("sync", parent))
+    }
+
+    /// The names in a directory, in no order; none if there is no such directory.
+    pub(super) fn list(&self, path: &Path) -> Result<Vec<OsString>, Error> {
+        match self.disk.list(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            found => found.map_err(failed("list", path)),
+        }
+    }
+
+    /// The one absolute path of what may have several; `path` itself where that is not to be had.
+    pub(super) fn canonical(&self, path: &Path) -> PathBuf {
+        self.disk.canonical(path).unwrap_or_else(|_| path.to_owned())
+    }
+
+    /// A file to be locked, made if there is none.
+    pub(super) fn open_lock(&self, path: &Path) -> Result<Box<dyn OpenFile>, Error> {
+        self.disk.open(path, Opening::Lock).map_err(failed("open the lock file", path))
+    }
+
+    /// Whether `file` is what stands at `path`: not when somebody has deleted or replaced it since it
+    /// was opened.
+    pub(super) fn is_still_there(&self, path: &Path, file: &dyn OpenFile) -> bool {
+        match (self.disk.look_at(path), file.facts()) {
+            (Ok(named), Ok(held)) => named.identity == held.identity,
+            _ => false,
+        }
+    }
+}
 
 #[cfg(unix)]
 fn is_link(error: &io::Error) -> bool {
@@ -130,103 +216,26 @@ fn is_socket(_: &io::Error) -> bool {
     false
 }
 
-/// Puts `bytes` in the place of `path`: a reader sees the old file or the new one.
-///
-/// The caller holds a lock that keeps other writers of `path` away, so that the temporary file
-/// has a fixed name and one that a killed writer left is simply taken over.
-pub(super) fn replace(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), Error> {
-    make_parent(path)?;
-    let temporary = with_suffix(path, ".tmp");
-    remove(&temporary)?;
-    let written = create(&temporary).and_then(|mut file| {
-        file.write_all(bytes).map_err(failed("write", &temporary))?;
-        if durability == Durability::Durable {
-            // Never twice on one file: after a failed sync the kernel may call lost pages clean.
-            file.sync_all().map_err(failed("sync", &temporary))?;
-        }
-        fs::rename(&temporary, path).map_err(failed("replace", path))
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
-    if durability == Durability::Durable { sync_directory(path) } else { Ok(()) }
-}
-
-/// A new private file; one that exists, or a link, is an error.
-pub(super) fn create(path: &Path) -> Result<File, Error> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600).custom_flags(NOFOLLOW);
-    }
-    options.open(path).map_err(failed("create", path))
-}
-
-/// Makes what another process has written durable.
-pub(super) fn sync(path: &Path) -> Result<(), Error> {
-    let file = OpenOptions::new().write(true).open(path).map_err(failed("open", path))?;
-    file.sync_all().map_err(failed("sync", path))
-}
-
-/// Renames within one directory, durably.
-pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
-    fs::rename(from, to).map_err(failed("replace", to))?;
-    sync_directory(to)
-}
-
-/// Removes a file; one that is not there is no error.
-pub(super) fn remove(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(failed("remove", path)(source)),
-    }
-}
-
-/// Makes the directory of `path`, and those above it, private.
-pub(super) fn make_parent(path: &Path) -> Result<(), Error> {
-    let parent = path.parent().expect("every path of the store has a parent");
-    if parent.is_dir() {
-        return Ok(());
-    }
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(parent).map_err(failed("make", parent))?;
-    sync_directory(parent)
-}
-
-/// Makes the entry of `path` in its directory durable.
-#[cfg(unix)]
-pub(super) fn sync_directory(path: &Path) -> Result<(), Error> {
-    let parent = path.parent().expect("every path of the store has a parent");
-    let directory = File::open(parent).map_err(failed("open", parent))?;
-    directory.sync_all().map_err(failed("sync", parent))
-}
-
-/// Windows writes directory entries through by itself and cannot sync a directory.
-#[cfg(not(unix))]
-pub(super) fn sync_directory(_: &Path) -> Result<(), Error> {
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::system::SystemDisk;
+
+    fn files() -> Files {
+        Files::new(Arc::new(SystemDisk))
+    }
 
     #[test]
     fn a_replaced_file_is_private_and_leaves_nothing_behind() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("deep/er/vault.json");
 
-        replace(&path, b"one", Durability::Durable).unwrap();
-        replace(&path, b"two", Durability::Cached).unwrap();
+        files().replace(&path, b"one", Durability::Durable).unwrap();
+        files().replace(&path, b"two", Durability::Cached).unwrap();
 
-        assert_eq!(read(&path).unwrap().unwrap(), b"two");
+        assert_eq!(files().read(&path).unwrap().unwrap(), b"two");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         #[cfg(unix)]
         {
@@ -243,9 +252,9 @@ mod tests {
         let path = home.path().join("vault.json");
         fs::write(with_suffix(&path, ".tmp"), b"half").unwrap();
 
-        replace(&path, b"whole", Durability::Durable).unwrap();
+        files().replace(&path, b"whole", Durability::Durable).unwrap();
 
-        assert_eq!(read(&path).unwrap().unwrap(), b"whole");
+        assert_eq!(files().read(&path).unwrap().unwrap(), b"whole");
     }
 
     #[cfg(unix)]
@@ -260,7 +269,7 @@ mod tests {
         let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
 
         for name in ["link", "fifo", "directory", "socket"] {
-            let refused = read(&path(name));
+            let refused = files().read(&path(name));
             assert!(matches!(refused, Err(Error::NotADocument { .. })), "{name}: {refused:?}");
         }
     }
@@ -273,10 +282,10 @@ mod tests {
         let chmod = |mode| fs::set_permissions(home.path(), fs::Permissions::from_mode(mode)).unwrap();
 
         chmod(0o700);
-        assert!(check_directory(home.path()).is_ok());
+        assert!(files().check_directory(home.path()).is_ok());
         for mode in [0o720, 0o702, 0o777] {
             chmod(mode);
-            assert!(matches!(check_directory(home.path()), Err(Error::Unsafe { .. })), "{mode:o}");
+            assert!(matches!(files().check_directory(home.path()), Err(Error::Unsafe { .. })), "{mode:o}");
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Locks between processes: freed by the kernel when their holder dies.
 
-use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::file::{failed, make_parent};
+use super::file::{Files, failed};
 use crate::store::{Access, Error, Held, Patience};
+use crate::system::{Clock, OpenFile};
 
 /// First pause between two tries; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -16,87 +16,64 @@ const SILENT_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct FileLock {
-    _file: File,
+    _file: Box<dyn OpenFile>,
 }
 
 impl Held for FileLock {}
 
 /// Waits until the lock on `path` is ours.
 pub(super) fn wait(
+    files: &Files,
+    clock: &dyn Clock,
     path: &Path,
     what: &'static str,
     access: Access,
     patience: &Patience<'_>,
 ) -> Result<Box<dyn Held>, Error> {
-    make_parent(path)?;
-    let begun = Instant::now();
+    files.make_parent(path)?;
+    let begun = clock.instant();
     let mut pause = FIRST_PAUSE;
     let mut silent = true;
     loop {
-        if let Some(file) = try_once(path, access)? {
+        if let Some(file) = try_once(files, path, access)? {
             return Ok(Box::new(FileLock { _file: file }));
         }
-        if silent && begun.elapsed() >= SILENT_WAIT {
+        let waited = clock.instant().duration_since(begun);
+        if silent && waited >= SILENT_WAIT {
             (patience.on_wait)();
             silent = false;
         }
-        if begun.elapsed() >= patience.limit {
+        if waited >= patience.limit {
             return Err(Error::Busy { what, waited: patience.limit });
         }
-        std::thread::sleep(pause);
+        clock.sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
-fn try_once(path: &Path, access: Access) -> Result<Option<File>, Error> {
-    let file = open(path)?;
-    let locked = match access {
-        Access::Shared => file.try_lock_shared(),
-        Access::Exclusive => file.try_lock(),
-    };
-    match locked {
-        // Somebody may have deleted the file between our opening and locking it; then others
-        // lock another file, and our lock protects nothing.
-        Ok(()) if is_still_there(path, &file) => Ok(Some(file)),
-        Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => Err(failed("lock", path)(source)),
-    }
-}
-
-fn open(path: &Path) -> Result<File, Error> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        options.mode(0o600).custom_flags(flags.bits() as i32);
-    }
-    options.open(path).map_err(failed("open the lock file", path))
-}
-
-#[cfg(unix)]
-fn is_still_there(path: &Path, file: &File) -> bool {
-    use std::os::unix::fs::MetadataExt;
-
-    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-    match (std::fs::metadata(path).map(identity), file.metadata().map(identity)) {
-        (Ok(named), Ok(held)) => named == held,
-        _ => false,
-    }
-}
-
-/// Windows does not let an open file be deleted under its name.
-#[cfg(not(unix))]
-fn is_still_there(_: &Path, _: &File) -> bool {
-    true
+fn try_once(files: &Files, path: &Path, access: Access) -> Result<Option<Box<dyn OpenFile>>, Error> {
+    let mut file = files.open_lock(path)?;
+    let is_ours = file.try_lock(access == Access::Exclusive).map_err(failed("lock", path))?;
+    // Somebody may have deleted the file between our opening and locking it; then others lock another
+    // file, and our lock protects nothing.
+    Ok((is_ours && files.is_still_there(path, &*file)).then_some(file))
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::sync::Arc;
 
     use super::*;
+    use crate::system::{SystemClock, SystemDisk};
+
+    fn files() -> Files {
+        Files::new(Arc::new(SystemDisk))
+    }
+
+    fn try_lock(path: &Path, access: Access) -> Result<Box<dyn Held>, Error> {
+        wait(&files(), &SystemClock, path, "it", access, &at_once())
+    }
 
     fn at_once() -> Patience<'static> {
         Patience { limit: Duration::ZERO, on_wait: &|| {} }
@@ -111,32 +88,32 @@ mod tests {
     #[test]
     fn an_exclusive_lock_keeps_everybody_out_until_it_is_dropped() {
         let (_home, path) = lock_file();
-        let held = wait(&path, "it", Access::Exclusive, &at_once()).unwrap();
+        let held = try_lock(&path, Access::Exclusive).unwrap();
 
         for access in [Access::Shared, Access::Exclusive] {
-            assert!(matches!(wait(&path, "it", access, &at_once()), Err(Error::Busy { .. })));
+            assert!(matches!(try_lock(&path, access), Err(Error::Busy { .. })));
         }
         drop(held);
 
-        assert!(wait(&path, "it", Access::Exclusive, &at_once()).is_ok());
+        assert!(try_lock(&path, Access::Exclusive).is_ok());
     }
 
     #[test]
     fn shared_locks_live_together() {
         let (_home, path) = lock_file();
-        let _first = wait(&path, "it", Access::Shared, &at_once()).unwrap();
+        let _first = try_lock(&path, Access::Shared).unwrap();
 
-        assert!(wait(&path, "it", Access::Shared, &at_once()).is_ok());
-        assert!(wait(&path, "it", Access::Exclusive, &at_once()).is_err());
+        assert!(try_lock(&path, Access::Shared).is_ok());
+        assert!(try_lock(&path, Access::Exclusive).is_err());
     }
 
     #[test]
     fn a_lock_on_a_deleted_file_does_not_count() {
         let (_home, path) = lock_file();
-        make_parent(&path).unwrap();
-        let file = open(&path).unwrap();
+        files().make_parent(&path).unwrap();
+        let file = files().open_lock(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
 
-        assert!(!is_still_there(&path, &file));
+        assert!(!files().is_still_there(&path, &*file));
     }
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::file::{self, Durability};
-use super::{Directory, lock};
+use super::Directory;
+use super::file::Durability;
 use crate::domain::{DocumentId, VaultId};
 use crate::store::{Access, Error, Mark, Memory, OutstandingRescue, Patience, Pin};
 
@@ -24,13 +24,13 @@ impl Directory {
     /// Where it is remembered which vault stands in our place. Two names of one place are one.
     fn place_path(&self) -> PathBuf {
         let vault = &self.places.vault;
-        let place = std::fs::canonicalize(vault).unwrap_or_else(|_| vault.clone());
+        let place = self.files.canonical(vault);
         let digest = Sha256::digest(place.as_os_str().as_encoded_bytes());
         self.places.state.join("places").join(format!("{}.json", hex::encode(&digest[..16])))
     }
 
     fn fact<T: DeserializeOwned>(&self, vault: &VaultId, fact: &str) -> Result<Option<T>, Error> {
-        read_fact(self.fact_path(vault, fact))
+        self.read_fact(self.fact_path(vault, fact))
     }
 
     fn set_fact<T: Serialize>(
@@ -41,27 +41,27 @@ impl Directory {
         durability: Durability,
     ) -> Result<(), Error> {
         let _lock = self.lock_state(vault)?;
-        write_fact(&self.fact_path(vault, fact), value, durability)
+        self.write_fact(&self.fact_path(vault, fact), value, durability)
     }
 
     fn lock_state(&self, vault: &VaultId) -> Result<Box<dyn crate::store::Held>, Error> {
         let patience = Patience { limit: LOCK_LIMIT, on_wait: &|| {} };
-        lock::wait(&self.fact_path(vault, "state.lock"), "the state directory", Access::Exclusive, &patience)
+        self.wait(&self.fact_path(vault, "state.lock"), "the state directory", Access::Exclusive, &patience)
     }
-}
 
-fn read_fact<T: DeserializeOwned>(path: PathBuf) -> Result<Option<T>, Error> {
-    let Some(bytes) = file::read(&path)? else { return Ok(None) };
-    match serde_json::from_slice(&bytes) {
-        Ok(value) => Ok(Some(value)),
-        Err(_) => Err(Error::NotADocument { path, why: "cannot be understood" }),
+    fn read_fact<T: DeserializeOwned>(&self, path: PathBuf) -> Result<Option<T>, Error> {
+        let Some(bytes) = self.files.read(&path)? else { return Ok(None) };
+        match serde_json::from_slice(&bytes) {
+            Ok(value) => Ok(Some(value)),
+            Err(_) => Err(Error::NotADocument { path, why: "cannot be understood" }),
+        }
     }
-}
 
-fn write_fact<T: Serialize>(path: &Path, value: &T, durability: Durability) -> Result<(), Error> {
-    let mut bytes = serde_json::to_vec(value).expect("a fact can be written to memory");
-    bytes.push(b'\n');
-    file::replace(path, &bytes, durability)
+    fn write_fact<T: Serialize>(&self, path: &Path, value: &T, durability: Durability) -> Result<(), Error> {
+        let mut bytes = serde_json::to_vec(value).expect("a fact can be written to memory");
+        bytes.push(b'\n');
+        self.files.replace(path, &bytes, durability)
+    }
 }
 
 impl Memory for Directory {
@@ -82,12 +82,12 @@ impl Memory for Directory {
     }
 
     fn known_vault(&self) -> Result<Option<VaultId>, Error> {
-        read_fact(self.place_path())
+        self.read_fact(self.place_path())
     }
 
     fn set_known_vault(&self, vault: &VaultId) -> Result<(), Error> {
         let _lock = self.lock_state(vault)?;
-        write_fact(&self.place_path(), vault, Durability::Durable)
+        self.write_fact(&self.place_path(), vault, Durability::Durable)
     }
 
     fn identities(&self, vault: &VaultId) -> Result<Vec<PathBuf>, Error> {
@@ -111,7 +111,7 @@ impl Memory for Directory {
         let fact = format!("rescues/{id}.json");
         match rescue {
             Some(rescue) => self.set_fact(vault, &fact, rescue, Durability::Durable),
-            None => file::remove(&self.fact_path(vault, &fact)),
+            None => self.files.remove(&self.fact_path(vault, &fact)),
         }
     }
 }

@@ -8,16 +8,17 @@ mod lock;
 mod memory;
 mod reserve;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::{
     Access, Error, Expected, Held, Leftover, Lock, Name, Patience, Place, Reservation, Revision, Store,
     Stored, Target,
 };
 use crate::domain::{ClientName, ProfileName};
-use file::Durability;
+use crate::system::{Clock, Disk, SystemClock, SystemDisk};
+use file::{Durability, Files};
 
 /// The three directories that belong to one user.
 #[derive(Clone, Debug)]
@@ -31,20 +32,37 @@ pub struct Places {
 }
 
 /// A vault in local directories.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Directory {
     places: Places,
+    files: Files,
+    clock: Arc<dyn Clock>,
 }
 
 impl Directory {
     /// The store in these places. Nothing is touched yet.
     pub fn new(places: Places) -> Self {
-        Self { places }
+        Self::on(Arc::new(SystemDisk), Arc::new(SystemClock), places)
+    }
+
+    /// The same on this disk. Locks are waited for by this clock.
+    pub fn on(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, places: Places) -> Self {
+        Self { places, files: Files::new(disk), clock }
     }
 
     /// Refuses a vault directory that others could change. A missing one is fine.
     fn check(&self) -> Result<(), Error> {
-        file::check_directory(&self.places.vault)
+        self.files.check_directory(&self.places.vault)
+    }
+
+    fn wait(
+        &self,
+        path: &Path,
+        what: &'static str,
+        access: Access,
+        patience: &Patience<'_>,
+    ) -> Result<Box<dyn Held>, Error> {
+        lock::wait(&self.files, &*self.clock, path, what, access, patience)
     }
 
     fn path(&self, name: &Name) -> PathBuf {
@@ -82,15 +100,9 @@ impl Directory {
 
     fn names<T: FromStr + Ord>(&self, folder: &str) -> Result<Vec<T>, Error> {
         self.check()?;
-        let folder = self.places.vault.join(folder);
-        let entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(Error::Io { action: "list", path: folder, source }),
-        };
-        let mut names: Vec<T> = entries
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".json")?.parse().ok())
-            .collect();
+        let files = self.files.list(&self.places.vault.join(folder))?;
+        let mut names: Vec<T> =
+            files.iter().filter_map(|file| file.to_str()?.strip_suffix(".json")?.parse().ok()).collect();
         names.sort();
         Ok(names)
     }
@@ -98,7 +110,7 @@ impl Directory {
     fn check_expected(&self, name: &Name, path: &Path, expected: Expected<'_>) -> Result<(), Error> {
         let found = match expected {
             Expected::Anything => return Ok(()),
-            _ => file::read(path)?,
+            _ => self.files.read(path)?,
         };
         let as_expected = match (expected, &found) {
             (Expected::Absent, None) => true,
@@ -112,7 +124,7 @@ impl Directory {
 impl Store for Directory {
     fn read(&self, name: &Name) -> Result<Option<Stored>, Error> {
         self.check()?;
-        let bytes = file::read(&self.path(name))?;
+        let bytes = self.files.read(&self.path(name))?;
         Ok(bytes.map(|bytes| Stored { revision: Revision::of(&bytes), bytes }))
     }
 
@@ -125,12 +137,12 @@ impl Store for Directory {
             Name::Token(..) => Durability::Cached,
             _ => Durability::Durable,
         };
-        file::replace(&path, bytes, durability)
+        self.files.replace(&path, bytes, durability)
     }
 
     fn remove(&self, name: &Name) -> Result<(), Error> {
         self.check()?;
-        file::remove(&self.path(name))
+        self.files.remove(&self.path(name))
     }
 
     fn clients(&self) -> Result<Vec<ClientName>, Error> {
@@ -148,19 +160,19 @@ impl Store for Directory {
             Lock::Vault => ("vault.lock".to_owned(), "the vault"),
             Lock::Grant(id) => (format!("{id}.lock"), "this grant"),
         };
-        lock::wait(&folder.join(file), what, access, patience)
+        self.wait(&folder.join(file), what, access, patience)
     }
 
     fn reserve(&self, target: Target<'_>, intent: &[u8]) -> Result<Box<dyn Reservation>, Error> {
         self.check()?;
         let document = self.path(target.name);
-        reserve::reserve(document, self.beside(target), self.second(target), intent)
+        reserve::reserve(&self.files, document, self.beside(target), self.second(target), intent)
     }
 
     fn leftovers(&self, target: Target<'_>) -> Result<Vec<Leftover>, Error> {
         let mut found = Vec::new();
         for place in [Place::Beside, Place::Second] {
-            if let Some(bytes) = file::read(&self.place(target, place))? {
+            if let Some(bytes) = self.files.read(&self.place(target, place))? {
                 found.push(Leftover { place, bytes });
             }
         }
@@ -173,24 +185,24 @@ impl Store for Directory {
             Place::Beside => {
                 let successor = self.beside(target);
                 // Its writer may have died before it was on the disk.
-                file::sync(&successor)?;
-                file::rename(&successor, &document)
+                self.files.sync(&successor)?;
+                self.files.rename(&successor, &document)
             }
             Place::Second => {
-                file::replace(&document, &leftover.bytes, Durability::Durable)?;
-                file::remove(&self.second(target))
+                self.files.replace(&document, &leftover.bytes, Durability::Durable)?;
+                self.files.remove(&self.second(target))
             }
         }
     }
 
     fn discard(&self, target: Target<'_>, place: Place) -> Result<(), Error> {
-        file::remove(&self.place(target, place))
+        self.files.remove(&self.place(target, place))
     }
 
     fn set_aside(&self, target: Target<'_>, place: Place) -> Result<(), Error> {
         let path = self.place(target, place);
         let aside = file::with_suffix(&path, &format!(".unread-{}", crate::system::random_id()));
-        file::rename(&path, &aside)
+        self.files.rename(&path, &aside)
     }
 
     fn location(&self) -> String {
@@ -201,7 +213,7 @@ impl Store for Directory {
         self.check()?;
         // Another process may be proving the same.
         let probe = self.places.vault.join(format!(".probe-{}", crate::system::random_id()));
-        file::replace(&probe, b"vault\n", Durability::Durable)?;
-        file::remove(&probe)
+        self.files.replace(&probe, b"vault\n", Durability::Durable)?;
+        self.files.remove(&probe)
     }
 }

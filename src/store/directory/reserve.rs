@@ -4,87 +4,92 @@
 //! the successor over it. Spaces after a JSON object mean nothing, so at every moment the file is a
 //! whole document, an intent, or (torn by a power loss) neither: no length needs to be stored.
 
-use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::file::{self, failed};
+use super::file::{Files, failed, with_suffix};
 use crate::store::{Error, Place, Reservation};
+use crate::system::OpenFile;
 
 /// Room for what a successor may be longer than its document: two tokens of 64 KiB would be
 /// refused, so one sealed refresh token of 64 KiB with its JSON escapes, padding and armor.
 const MARGIN: usize = 192 * 1024;
 
 struct Reserved {
+    files: Files,
     document: PathBuf,
-    beside: Option<(PathBuf, File)>,
-    second: Option<(PathBuf, File)>,
+    beside: Option<Room>,
+    second: Option<Room>,
 }
+
+type Room = (PathBuf, Box<dyn OpenFile>);
 
 /// Reserves both places. Nothing is left behind on failure.
 pub(super) fn reserve(
+    files: &Files,
     document: PathBuf,
     beside: PathBuf,
     second: PathBuf,
     intent: &[u8],
 ) -> Result<Box<dyn Reservation>, Error> {
-    let length = std::fs::metadata(&document).map_or(0, |metadata| metadata.len() as usize);
-    let size = length + MARGIN;
-    let first = make_room(&beside, intent, size)?;
-    match make_room(&second, intent, size) {
-        Ok(file) => {
-            Ok(Box::new(Reserved { document, beside: Some((beside, first)), second: Some((second, file)) }))
-        }
+    let size = files.length(&document) + MARGIN;
+    let first = make_room(files, &beside, intent, size)?;
+    match make_room(files, &second, intent, size) {
+        Ok(file) => Ok(Box::new(Reserved {
+            files: files.clone(),
+            document,
+            beside: Some((beside, first)),
+            second: Some((second, file)),
+        })),
         Err(error) => {
-            let _ = file::remove(&beside);
+            let _ = files.remove(&beside);
             Err(error)
         }
     }
 }
 
-fn make_room(path: &Path, intent: &[u8], size: usize) -> Result<File, Error> {
-    file::make_parent(path)?;
-    let mut file = file::create(path)?;
-    let made = fill(&mut file, path, intent, size).and_then(|()| file::sync_directory(path));
+fn make_room(files: &Files, path: &Path, intent: &[u8], size: usize) -> Result<Box<dyn OpenFile>, Error> {
+    files.make_parent(path)?;
+    let mut file = files.create(path)?;
+    let made = fill(&mut *file, path, intent, size).and_then(|()| files.sync_directory(path));
     if made.is_err() {
-        let _ = file::remove(path);
+        let _ = files.remove(path);
     }
     made.map(|()| file)
 }
 
-fn fill(file: &mut File, path: &Path, intent: &[u8], size: usize) -> Result<(), Error> {
+fn fill(file: &mut dyn OpenFile, path: &Path, intent: &[u8], size: usize) -> Result<(), Error> {
     let mut content = Vec::with_capacity(size.max(intent.len()));
     content.extend_from_slice(intent);
     content.resize(size.max(intent.len()), b' ');
-    file.write_all(&content).map_err(failed("reserve", path))?;
-    file.sync_all().map_err(failed("sync", path))
+    file.write(&content).map_err(failed("reserve", path))?;
+    file.sync().map_err(failed("sync", path))
 }
 
-/// Writes the successor over the intent, durably, without needing a new block.
+/// Writes the successor over the intent, durably, without needing a new block. Returns where it is.
 fn write_into(
-    path: &Path,
-    file: &mut File,
+    files: &Files,
+    (path, mut file): Room,
     successor: &[u8],
     verify: &dyn Fn(&[u8]) -> bool,
-) -> Result<(), Error> {
-    file.seek(SeekFrom::Start(0)).map_err(failed("write", path))?;
-    file.write_all(successor).map_err(failed("write", path))?;
-    file.set_len(successor.len() as u64).map_err(failed("write", path))?;
-    file.sync_all().map_err(failed("sync", path))?;
-    let read_back = file::read(path)?.unwrap_or_default();
-    if verify(&read_back) { Ok(()) } else { Err(Error::NotWritten { path: path.to_owned() }) }
+) -> Result<PathBuf, Error> {
+    file.rewind().map_err(failed("write", &path))?;
+    file.write(successor).map_err(failed("write", &path))?;
+    file.set_length(successor.len() as u64).map_err(failed("write", &path))?;
+    file.sync().map_err(failed("sync", &path))?;
+    let read_back = files.read(&path)?.unwrap_or_default();
+    if verify(&read_back) { Ok(path) } else { Err(Error::NotWritten { path }) }
 }
 
 impl Reserved {
     fn save_beside(&mut self, successor: &[u8], verify: &dyn Fn(&[u8]) -> bool) -> Result<(), Error> {
-        let (path, mut file) = self.beside.take().expect("a reservation is saved once");
-        write_into(&path, &mut file, successor, verify)?;
-        file::rename(&path, &self.document)
+        let room = self.beside.take().expect("a reservation is saved once");
+        let path = write_into(&self.files, room, successor, verify)?;
+        self.files.rename(&path, &self.document)
     }
 
     fn save_second(&mut self, successor: &[u8], verify: &dyn Fn(&[u8]) -> bool) -> Result<(), Error> {
-        let (path, mut file) = self.second.take().expect("a reservation is saved once");
-        write_into(&path, &mut file, successor, verify)
+        let room = self.second.take().expect("a reservation is saved once");
+        write_into(&self.files, room, successor, verify).map(drop)
     }
 }
 
@@ -94,7 +99,7 @@ impl Reservation for Reserved {
             Ok(()) => {
                 if let Some((path, _)) = self.second.take() {
                     // A leftover intent is recognised as older than the document.
-                    let _ = file::remove(&path);
+                    let _ = self.files.remove(&path);
                 }
                 Ok(Place::Beside)
             }
@@ -102,7 +107,7 @@ impl Reservation for Reserved {
                 log::warn!("the place beside the document failed: {error}");
                 self.save_second(successor, verify)?;
                 // What could not be synced must not be taken for the successor later.
-                let _ = file::remove(&file::with_suffix(&self.document, ".next"));
+                let _ = self.files.remove(&with_suffix(&self.document, ".next"));
                 Ok(Place::Second)
             }
         }
@@ -110,7 +115,7 @@ impl Reservation for Reserved {
 
     fn discard(mut self: Box<Self>) {
         for (path, _) in [self.beside.take(), self.second.take()].into_iter().flatten() {
-            let _ = file::remove(&path);
+            let _ = self.files.remove(&path);
         }
     }
 
@@ -119,8 +124,15 @@ impl Reservation for Reserved {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::store::directory::file::Durability;
+    use crate::system::SystemDisk;
+
+    fn files() -> Files {
+        Files::new(Arc::new(SystemDisk))
+    }
 
     struct Fixture {
         _home: tempfile::TempDir,
@@ -133,13 +145,19 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = |name: &str| home.path().join(name);
         let (document, beside, second) = (path("work.json"), path("work.json.next"), path("state/id.json"));
-        file::replace(&document, b"{\"old\":1}", Durability::Durable).unwrap();
+        files().replace(&document, b"{\"old\":1}", Durability::Durable).unwrap();
         Fixture { document, beside, second, _home: home }
     }
 
     impl Fixture {
         fn reserve(&self) -> Result<Box<dyn Reservation>, Error> {
-            reserve(self.document.clone(), self.beside.clone(), self.second.clone(), b"{\"intent\":1}")
+            reserve(
+                &files(),
+                self.document.clone(),
+                self.beside.clone(),
+                self.second.clone(),
+                b"{\"intent\":1}",
+            )
         }
     }
 
