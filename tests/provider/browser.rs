@@ -1,12 +1,13 @@
-//! A tiny browser over plain TCP: follows a consent URL the way a person's browser would.
+//! A tiny browser: follows a consent URL the way a person's browser would, and trusts every certificate.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use url::{Url, form_urlencoded};
 
 use super::http::{self, Pairs};
+use super::tls;
 
 /// A listener that never answers must not hang a test run.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -83,14 +84,19 @@ fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> io:
     Ok(Page { url: url.into(), status, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
-fn connect(url: &Url) -> io::Result<TcpStream> {
-    if url.scheme() != "http" {
-        return Err(io::Error::other(format!("only http, not {}", url.scheme())));
-    }
+trait Connection: Read + Write {}
+
+impl<T: Read + Write> Connection for T {}
+
+fn connect(url: &Url) -> io::Result<Box<dyn Connection>> {
     let addresses = url.socket_addrs(|| None)?;
     let stream = TcpStream::connect(&addresses[..])?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    Ok(stream)
+    match url.scheme() {
+        "http" => Ok(Box::new(stream)),
+        "https" => Ok(Box::new(tls::connect(url.host_str().unwrap_or_default(), stream)?)),
+        other => Err(io::Error::other(format!("neither http nor https, but {other}"))),
+    }
 }
 
 fn message(method: &str, url: &Url, headers: &[(&str, &str)], body: &str) -> String {

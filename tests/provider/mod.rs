@@ -1,8 +1,8 @@
 //! An OAuth 2.0 and OpenID Connect authorization server in a thread, for the tests and the demo.
 //!
 //! It checks what a real one checks and remembers what it has issued; scripted faults spoil only
-//! how a request reaches it and how its answer leaves. Plain http on 127.0.0.1, a port of its own,
-//! one request per connection, one thread per connection. Include it with
+//! how a request reaches it and how its answer leaves. Plain http or https on 127.0.0.1, a port of
+//! its own, one request per connection, one thread per connection. Include it with
 //! `#[path = "../tests/provider/mod.rs"] mod provider;` (from `tests/*.rs`: `mod provider;`).
 //!
 //! ```ignore
@@ -12,6 +12,14 @@
 //! provider.script(Endpoint::Token, vec![Fault::CommitThenReset, Fault::revoked()]);
 //! assert_eq!(provider.count(Endpoint::Token), 2);
 //! assert!(provider.families_revoked().is_empty());
+//! ```
+//!
+//! For https, an authority of the test's own certifies the server, and the program is told of it:
+//!
+//! ```ignore
+//! let authority = Authority::new();
+//! let provider = Provider::start_https(Config::default(), authority.certify(HOST));
+//! home.set("SSL_CERT_FILE", home.write("ca.pem", authority.pem()).to_str().unwrap());
 //! ```
 //!
 //! Every code and token is unique and listed by [`Provider::issued`], so that a test can look for
@@ -42,8 +50,10 @@ mod server;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod token;
 mod userinfo;
+mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -56,6 +66,7 @@ pub use config::{AuthMethod, Client, Config, Consent, Echo, Iss, Redirects, Rota
 pub use http::Request;
 pub use script::{Endpoint, Fault};
 pub use state::{Revoked, RevokedBecause};
+pub use tls::{Authority, HOST, Tls};
 
 use server::Shared;
 
@@ -67,10 +78,24 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Starts a server on 127.0.0.1 and a free port.
+    /// Starts a server of plain http on 127.0.0.1 and a free port.
     pub fn start(config: Config) -> Self {
-        let (shared, address, acceptor) = server::start(config).expect("127.0.0.1 has a free port");
+        Self::listen(config, None)
+    }
+
+    /// Starts a server of https on 127.0.0.1 and a free port, which goes by the host of `tls`.
+    pub fn start_https(config: Config, tls: Tls) -> Self {
+        Self::listen(config, Some(tls))
+    }
+
+    fn listen(config: Config, tls: Option<Tls>) -> Self {
+        let (shared, address, acceptor) = server::start(config, tls).expect("127.0.0.1 has a free port");
         Self { shared, address, acceptor: Some(acceptor) }
+    }
+
+    /// Where it listens, whatever it is called.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The issuer, as the metadata and the ID tokens name it.
@@ -80,7 +105,7 @@ impl Provider {
 
     /// The absolute URL of `path`, which begins with a slash.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        self.shared.state().url(path)
     }
 
     /// Changes the settings of the running server.
@@ -138,6 +163,11 @@ impl Provider {
         let mut requests = self.requests();
         requests.retain(|request| request.endpoint == endpoint);
         requests
+    }
+
+    /// How many bytes of requests have come in, whole or not; a handshake is none.
+    pub fn bytes_received(&self) -> u64 {
+        self.shared.bytes_received()
     }
 
     /// How many requests `endpoint` has got, those that met a fault included.

@@ -1,7 +1,8 @@
 //! Listens, records, lets each request meet its fault, and answers.
 
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -10,10 +11,9 @@ use super::config::Config;
 use super::http::{Request, Response};
 use super::script::{Endpoint, Fault, Gate, amend, html_page};
 use super::state::State;
+use super::tls::Tls;
+use super::wire::Wire;
 use super::{authorize, metadata, revoke, token, userinfo};
-
-/// Browsers open connections they may never use.
-const IDLE: Duration = Duration::from_secs(20);
 
 /// No HTTP: the beginning of a TLS handshake, and bytes that are no text.
 const GARBAGE: &[u8] = b"\x16\x03\x01\x02\x00\x01\xff\xfe garbage \x00\r\n\r\n";
@@ -23,17 +23,28 @@ pub(super) struct Shared {
     state: Mutex<State>,
     arrived: Condvar,
     pub(super) gate: Gate,
+    tls: Option<Tls>,
+    received: Arc<AtomicU64>,
 }
 
 /// Starts listening and returns at once.
-pub(super) fn start(config: Config) -> io::Result<(Arc<Shared>, SocketAddr, JoinHandle<()>)> {
+pub(super) fn start(
+    config: Config,
+    tls: Option<Tls>,
+) -> io::Result<(Arc<Shared>, SocketAddr, JoinHandle<()>)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     widen_backlog(&listener)?;
     let address = listener.local_addr()?;
+    let base = match &tls {
+        None => format!("http://{address}"),
+        Some(tls) => format!("https://{}:{}", tls.host, address.port()),
+    };
     let shared = Arc::new(Shared {
-        state: Mutex::new(State::new(config, format!("http://{address}"))),
+        state: Mutex::new(State::new(config, base)),
         arrived: Condvar::new(),
         gate: Gate::default(),
+        tls,
+        received: Arc::default(),
     });
     let acceptor = thread::spawn({
         let shared = Arc::clone(&shared);
@@ -59,6 +70,10 @@ impl Shared {
         self.state.lock().unwrap()
     }
 
+    pub(super) fn bytes_received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
     pub(super) fn wait_for(&self, endpoint: Endpoint, count: usize, timeout: Duration) -> bool {
         let fewer = |state: &mut State| state.count(endpoint) < count;
         let waited = self.arrived.wait_timeout_while(self.state(), timeout, fewer);
@@ -71,11 +86,9 @@ impl Shared {
         let _ = TcpStream::connect(address);
     }
 
-    fn serve(&self, mut stream: TcpStream) {
-        // A client that has gone away is no concern of the server; neither is a socket that
-        // refuses an option because its peer is gone.
-        let _ = stream.set_read_timeout(Some(IDLE));
-        let _ = stream.set_nodelay(true);
+    fn serve(&self, stream: TcpStream) {
+        let mut stream = Wire::new(stream, self.tls.as_ref(), self.received.clone());
+        // A client that has gone away is no concern of the server.
         let _ = match Request::read(&mut stream) {
             Ok(request) => self.meet(stream, request),
             Err(why) if why.kind() == io::ErrorKind::InvalidData => {
@@ -85,7 +98,7 @@ impl Shared {
         };
     }
 
-    fn meet(&self, stream: TcpStream, mut request: Request) -> io::Result<()> {
+    fn meet(&self, stream: Wire, mut request: Request) -> io::Result<()> {
         let fault = self.record(&mut request);
         match fault {
             Fault::Pass => send(stream, &self.answer(&request)),
@@ -97,8 +110,8 @@ impl Shared {
                 self.gate.hold();
                 send(stream, &self.answer(&request))
             }
-            Fault::ResetBefore => reset(stream),
-            Fault::Garbage => send_bytes(stream, GARBAGE),
+            Fault::ResetBefore => stream.reset(),
+            Fault::Garbage => stream.finish(GARBAGE),
             Fault::Redirect(location) => send(stream, &see_other(&location)),
             Fault::Respond { status, headers, body } => send(stream, &as_scripted(status, headers, body)),
             after => self.spoil(stream, self.answer(&request), after),
@@ -136,12 +149,12 @@ impl Shared {
     }
 
     /// The work is done; what the client gets to see of it is up to the fault.
-    fn spoil(&self, stream: TcpStream, mut answer: Response, fault: Fault) -> io::Result<()> {
+    fn spoil(&self, stream: Wire, mut answer: Response, fault: Fault) -> io::Result<()> {
         match fault {
-            Fault::CommitThenReset => return reset(stream),
+            Fault::CommitThenReset => return stream.reset(),
             Fault::CommitThenClose => return Ok(()),
             Fault::CommitThenTruncate(bytes) => return truncate(stream, &answer, bytes),
-            Fault::CommitThenGarbage => return send_bytes(stream, GARBAGE),
+            Fault::CommitThenGarbage => return stream.finish(GARBAGE),
             Fault::DripBytes(pause) => return self.drip(stream, &answer, pause),
             Fault::CommitThenDelay(time) => self.gate.sleep(time),
             Fault::CommitThenHold => self.gate.hold(),
@@ -155,7 +168,7 @@ impl Shared {
         send(stream, &answer)
     }
 
-    fn drip(&self, mut stream: TcpStream, answer: &Response, pause: Duration) -> io::Result<()> {
+    fn drip(&self, mut stream: Wire, answer: &Response, pause: Duration) -> io::Result<()> {
         for byte in answer.to_bytes() {
             self.gate.sleep(pause);
             stream.write_all(&[byte])?;
@@ -173,26 +186,13 @@ fn see_other(location: &str) -> Response {
     Response::text(307, "").with("Location", location)
 }
 
-fn send(stream: TcpStream, response: &Response) -> io::Result<()> {
-    send_bytes(stream, &response.to_bytes())
+fn send(stream: Wire, response: &Response) -> io::Result<()> {
+    stream.finish(&response.to_bytes())
 }
 
-fn send_bytes(mut stream: TcpStream, bytes: &[u8]) -> io::Result<()> {
-    stream.write_all(bytes)?;
-    stream.shutdown(Shutdown::Write)
-}
-
-fn truncate(stream: TcpStream, answer: &Response, bytes: usize) -> io::Result<()> {
+fn truncate(stream: Wire, answer: &Response, bytes: usize) -> io::Result<()> {
     let end = answer.head().len() + bytes.min(answer.body.len());
-    send_bytes(stream, &answer.to_bytes()[..end])
-}
-
-/// Closes with a reset instead of an orderly end: a linger time of zero does that on Unix.
-fn reset(stream: TcpStream) -> io::Result<()> {
-    #[cfg(unix)]
-    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO))?;
-    drop(stream);
-    Ok(())
+    stream.finish(&answer.to_bytes()[..end])
 }
 
 /// The standard library asks for a queue of 128 connections: too short for a hundred programs

@@ -126,6 +126,7 @@ impl State {
         self.url(&self.config.issuer_path)
     }
 
+    /// The absolute URL of `path`, which begins with a slash.
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }

@@ -187,3 +187,14 @@ fn google_gives_a_refresh_token_only_on_an_offline_consent_screen() {
     provider.revoke_user_grant("desktop", "me@example.com");
     assert!(given(&[offline]), "asked anew after the grant was removed");
 }
+
+#[test]
+fn a_server_under_tls_answers_as_a_plain_one_does() {
+    let provider = Provider::start_https(Config::default(), Authority::new().certify(HOST));
+
+    let tokens = log_in(&provider, &[]);
+
+    assert!(provider.issuer().starts_with("https://localhost:"));
+    assert!(provider.is_live_access_token(text(&tokens, "access_token")));
+    assert_eq!(userinfo(&provider, &tokens).json()["sub"], "1001");
+}
