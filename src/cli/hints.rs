@@ -2,7 +2,7 @@
 
 use crate::domain::Field;
 use crate::oauth::diagnosis::Cause;
-use crate::oauth::{self, provider};
+use crate::oauth::{self, Obstacle, provider};
 use crate::{ops, store, unlock};
 
 /// What can be done about `error`, one line each.
@@ -193,7 +193,7 @@ fn unlock_hint(why: &unlock::Why) -> Option<String> {
 
 fn oauth_hints(error: &oauth::Error) -> Vec<String> {
     let hint = match error {
-        oauth::Error::Unreachable { .. } => "check the network and the proxy variables, then try again",
+        oauth::Error::Unreachable { cause, .. } => return vec![obstacle_hint(cause).to_owned()],
         oauth::Error::Lost { .. } => "try again; vault knows that the first request may have been acted upon",
         oauth::Error::Unavailable { retry_after: Some(wait), .. } => {
             return vec![format!("try again in {} seconds", wait.as_secs())];
@@ -218,6 +218,26 @@ fn oauth_hints(error: &oauth::Error) -> Vec<String> {
         _ => return Vec::new(),
     };
     vec![hint.to_owned()]
+}
+
+fn obstacle_hint(obstacle: &Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::Expired { .. } | Obstacle::NotYetValid { .. } => {
+            "check the clock of this machine; if it is right, only the provider can mend this"
+        }
+        Obstacle::OtherHost { .. } => {
+            "see whether a proxy or the login page of a network answers in the provider's place, then try again"
+        }
+        Obstacle::UnknownSigner => {
+            "if a proxy of your company signs what you visit, name the file of its authority in SSL_CERT_FILE; \
+             if not, somebody may stand in between"
+        }
+        Obstacle::NoAuthorities => {
+            "install them (on Debian the package ca-certificates), or name a file of them in SSL_CERT_FILE"
+        }
+        Obstacle::ClientCertificate => "ask the provider for a client that proves itself by a secret",
+        _ => "check the network and the proxy variables, then try again",
+    }
 }
 
 fn grant_hints(profile: &str, provider: &str, causes: &[Cause]) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::TransportError;
+use super::{Obstacle, TransportError};
 
 /// Longest text of a server that is shown, in characters.
 const SERVER_TEXT: usize = 300;
@@ -19,9 +19,9 @@ pub enum Error {
     Unreachable {
         /// The host that was tried.
         host: String,
-        /// What the system or TLS said.
+        /// What stands in the way.
         #[source]
-        cause: Cause,
+        cause: Obstacle,
     },
     /// The request was sent and no whole answer came: the provider may have acted upon it.
     #[error("the answer of {host} was lost")]

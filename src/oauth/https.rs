@@ -12,7 +12,9 @@ use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url, form_urlencoded};
 use zeroize::Zeroizing;
 
-use super::{Authorization, Cause, Error, Http, Method, Request, Response, TransportError};
+use super::{
+    Authorization, Cause, Error, Http, Method, Obstacle, Request, Response, TransportError, obstacle,
+};
 
 /// Longest body that is read, in bytes. Token answers have some kilobytes.
 const MAX_BODY: u64 = 1 << 20;
@@ -206,7 +208,7 @@ fn host(url: &Url) -> String {
 /// Name resolution, connecting and the TLS handshake come before the first byte of the request.
 fn classify(host: &str, error: reqwest::Error) -> TransportError {
     let error = error.without_url();
-    if error.is_connect() || error.is_builder() {
+    if error.is_connect() || error.is_builder() || obstacle::wants_client_certificate(&error) {
         return unreachable(host, &error);
     }
     let cause = if error.is_timeout() { Cause::from("timed out") } else { Cause::of(&error) };
@@ -214,7 +216,7 @@ fn classify(host: &str, error: reqwest::Error) -> TransportError {
 }
 
 fn unreachable(host: &str, error: &reqwest::Error) -> TransportError {
-    TransportError::Unreachable { host: host.to_owned(), cause: Cause::of(error) }
+    TransportError::Unreachable { host: host.to_owned(), cause: Obstacle::of(error) }
 }
 
 #[cfg(test)]

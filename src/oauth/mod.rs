@@ -9,6 +9,7 @@ mod error;
 mod https;
 pub mod id_token;
 mod json;
+mod obstacle;
 pub mod provider;
 #[cfg(test)]
 mod script;
@@ -25,6 +26,7 @@ use zeroize::Zeroizing;
 
 pub use error::{Cause, Error, ServerError, printable};
 pub use https::{Https, check_url};
+pub use obstacle::Obstacle;
 
 /// The far edge of the network: one request, one whole answer.
 pub trait Http: Send + Sync {
@@ -126,9 +128,9 @@ pub enum TransportError {
     Unreachable {
         /// The host that was tried.
         host: String,
-        /// What the system or TLS said.
+        /// What stands in the way.
         #[source]
-        cause: Cause,
+        cause: Obstacle,
     },
     /// The request may have been acted upon, and the answer is lost or cut off.
     #[error("the answer of {host} was lost")]

@@ -163,6 +163,10 @@ fn read_head(stream: &mut impl Read) -> io::Result<(Vec<u8>, usize)> {
         if bytes.len() > MAX_HEAD {
             return Err(malformed("a head of more than 64 KiB"));
         }
+        // Who speaks TLS waits for an answer; every method and every answer begins with a capital.
+        if bytes.first().is_some_and(|first| !first.is_ascii_uppercase()) {
+            return Err(malformed("no HTTP"));
+        }
         read_some(stream, &mut bytes)?;
     }
 }

@@ -93,6 +93,11 @@ impl Provider {
         Self { shared, address, acceptor: Some(acceptor) }
     }
 
+    /// Speaks under `tls` from now on, or plainly, at the same address.
+    pub fn present(&self, tls: impl Into<Option<Tls>>) {
+        self.shared.present(tls.into());
+    }
+
     /// Where it listens, whatever it is called.
     pub fn address(&self) -> SocketAddr {
         self.address

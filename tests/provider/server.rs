@@ -23,7 +23,7 @@ pub(super) struct Shared {
     state: Mutex<State>,
     arrived: Condvar,
     pub(super) gate: Gate,
-    tls: Option<Tls>,
+    tls: Mutex<Option<Tls>>,
     received: Arc<AtomicU64>,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn start(
         state: Mutex::new(State::new(config, base)),
         arrived: Condvar::new(),
         gate: Gate::default(),
-        tls,
+        tls: Mutex::new(tls),
         received: Arc::default(),
     });
     let acceptor = thread::spawn({
@@ -70,6 +70,10 @@ impl Shared {
         self.state.lock().unwrap()
     }
 
+    pub(super) fn present(&self, tls: Option<Tls>) {
+        *self.tls.lock().unwrap() = tls;
+    }
+
     pub(super) fn bytes_received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
@@ -87,7 +91,7 @@ impl Shared {
     }
 
     fn serve(&self, stream: TcpStream) {
-        let mut stream = Wire::new(stream, self.tls.as_ref(), self.received.clone());
+        let mut stream = Wire::new(stream, self.tls.lock().unwrap().as_ref(), self.received.clone());
         // A client that has gone away is no concern of the server.
         let _ = match Request::read(&mut stream) {
             Ok(request) => self.meet(stream, request),

@@ -77,6 +77,13 @@ impl Authority {
         Tls::serving(config.unwrap())
     }
 
+    /// Certificate and key of a right server called `host`, for a server of somebody else, as PEM.
+    pub fn certificate_and_key(&self, host: &str) -> (String, String) {
+        let key = key();
+        let certificate = params(&[host]).signed_by(&key, &self.0).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
     fn sign(&self, params: CertificateParams) -> Tls {
         let (chain, key) = self.issue(&params);
         Tls::of(chain, key)
@@ -111,6 +118,16 @@ impl Tls {
         let key = key();
         let certificate = params(&[HOST]).self_signed(&key).unwrap();
         Self::of(vec![certificate.der().clone()], key.serialize_der().into())
+    }
+
+    /// The same, but TLS 1.2 is the newest that it speaks.
+    pub fn of_version_1_2(self) -> Self {
+        let config = ServerConfig::builder_with_provider(ring())
+            .with_protocol_versions(&[&rustls::version::TLS12])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(self.config.cert_resolver.clone());
+        Self { config: config.into(), host: self.host }
     }
 
     fn of(chain: Vec<CertificateDer<'static>>, key: PrivatePkcs8KeyDer<'static>) -> Self {
