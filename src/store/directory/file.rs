@@ -32,6 +32,29 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// Refuses to make root's directories in a place of somebody else, where that user could change them,
+/// and could not use them.
+#[cfg(unix)]
+fn check_place_of_new(directory: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::MetadataExt;
+
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let nearest = directory.ancestors().skip(1).find_map(|path| Some((path, fs::metadata(path).ok()?)));
+    match nearest {
+        Some((path, metadata)) if metadata.uid() != 0 => {
+            Err(Error::Unsafe { path: path.to_owned(), why: "belongs to another user" })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn check_place_of_new(_: &Path) -> Result<(), Error> {
+    Ok(())
+}
+
 /// Refuses a directory that another user owns or can write to. A missing one is fine.
 #[cfg(unix)]
 pub(super) fn check_directory(path: &Path) -> Result<(), Error> {
@@ -192,6 +215,7 @@ pub(super) fn make_parent(path: &Path) -> Result<(), Error> {
     if parent.is_dir() {
         return Ok(());
     }
+    check_place_of_new(parent)?;
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
