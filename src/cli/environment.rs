@@ -42,6 +42,31 @@ fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// All that we read whose names begin as ours do.
+const OURS: [&str; 6] = [
+    "VAULT_DIR",
+    "VAULT_PROFILE",
+    "VAULT_KEY_ID",
+    "VAULT_PASSPHRASE_FILE",
+    "VAULT_PASSPHRASE_COMMAND",
+    "VAULT_IDENTITY_FILE",
+];
+
+/// Two letters turned around, or one left out: in a name, more of them is another name.
+const MOST_TYPOS: usize = 1;
+
+/// A variable that is set and none of ours, and the one that was probably meant. Other names that begin
+/// with `VAULT_` belong to other programs.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub(super) fn mistyped() -> Option<(String, &'static str)> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let meant = |name: &str| {
+        let is_near = |ours: &&&str| strsim::damerau_levenshtein(ours, name) <= MOST_TYPOS;
+        OURS.iter().find(is_near).copied().filter(|_| !OURS.contains(&name))
+    };
+    names.filter(|name| name.starts_with("VAULT")).find_map(|name| meant(&name).map(|ours| (name, ours)))
+}
+
 impl Environment {
     /// Reads it.
     pub(super) fn read() -> Self {

@@ -31,7 +31,12 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::ManifestMissing => {
             "put vault.json back from a backup; the documents cannot be opened without it".into()
         }
-        E::KeyNotAccepted { kid } => format!(
+        E::KeyNotAccepted { by_environment: true, .. } => {
+            "VAULT_KEY_ID names another key; correct it if the vault is the right one, else somebody has changed your \
+             files"
+                .into()
+        }
+        E::KeyNotAccepted { kid, .. } => format!(
             "if the key was changed on another machine that you trust, run `vault key accept {kid}`; if not, \
              somebody has changed your files"
         ),
@@ -46,7 +51,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
             format!("the file was copied or renamed by hand; move it back to `{name}.json`")
         }
         E::ClientMissing { .. } => {
-            "restore the file of the client, or link another with `vault edit NAME --client CLIENT`".into()
+            "restore the file of the client, or link another with `vault edit NAME --client CLIENT --forget-login`".into()
         }
         E::NotAllVerified { .. } => "put back copies of these files that vault itself wrote".into(),
         E::NoProfile { known, .. } | E::NoDefault { known } if known.is_empty() => {
@@ -140,7 +145,7 @@ fn did_you_mean(name: &str, known: &[String], what: &str) -> Vec<String> {
 const MOST_TYPOS: usize = 2;
 
 /// The first few of many names.
-fn some(names: &[String]) -> String {
+pub(super) fn some(names: &[String]) -> String {
     const SHOWN: usize = 8;
     let mut text = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {

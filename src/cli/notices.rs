@@ -1,6 +1,7 @@
 //! What a person is told while an operation goes on.
 
 use super::age_words;
+use super::hints::some;
 use super::output::Output;
 use crate::ops::{Notice, Notices};
 
@@ -50,6 +51,16 @@ fn words(notice: &Notice) -> Words {
         Notice::Recovered { profile } => Talk(format!("Completed an interrupted refresh of `{profile}`")),
         Notice::SetAside { profile } => Warning(format!(
             "an interrupted write of `{profile}` could not be read; it is kept in its place with `.unread` in its name"
+        )),
+        Notice::OlderHalf { document } => Talk(format!(
+            "{document} is what an interrupted rename has left; the next change of the vault removes it"
+        )),
+        Notice::Strangers { files } => {
+            Warning(format!("these are no documents of the vault and are ignored: {}", some(files)))
+        }
+        Notice::UnknownFields { document, fields } => Warning(format!(
+            "{document} has fields that this version does not know, and keeps: {}",
+            some(fields)
         )),
         Notice::ShortLived { left: Some(left) } => {
             Warning(format!("the provider's token works for only {}", age_words::duration(*left)))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use directories::BaseDirs;
 
 use super::args::Globals;
-use super::environment::Environment;
+use super::environment::{self, Environment};
 use super::error::Failure;
 use super::log::{self, Verbosity};
 use super::notices::StderrNotices;
@@ -39,6 +39,10 @@ impl Session {
     pub(super) fn new(globals: Globals, environment: Environment) -> Result<Self, Failure> {
         let rust_log = environment.rust_log.as_ref().and_then(|text| text.to_str());
         log::start(Verbosity { verbose: globals.verbose, quiet: globals.quiet }, rust_log);
+        if let Some((name, meant)) = environment::mistyped() {
+            let refused = Failure::usage(format!("the variable {name} means nothing"));
+            return Err(refused.hint(format!("did you mean {meant}? Else unset it")));
+        }
         // A relative one would make another vault in each directory.
         let base = BaseDirs::new().filter(|base| base.home_dir().is_absolute()).ok_or_else(|| {
             Failure::usage("there is no home directory")

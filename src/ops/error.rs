@@ -57,10 +57,12 @@ pub enum Error {
     #[error("the manifest of the vault, vault.json, is missing, and its documents are there")]
     ManifestMissing,
     /// The vault is sealed to a key that this machine has not accepted.
-    #[error("the vault is sealed to the key {kid}, which this machine has not accepted")]
+    #[error("the vault is sealed to the key {kid}, which {}", if *by_environment { "is not the one that was named" } else { "this machine has not accepted" })]
     KeyNotAccepted {
         /// The key.
         kid: KeyId,
+        /// Whether the person named another one, instead of this machine remembering it.
+        by_environment: bool,
     },
     /// An older copy of a document has come back.
     #[error(

@@ -107,7 +107,7 @@ fn find(slots: &[KeySlot], id: &str) -> Result<usize, Error> {
 pub fn accept(ctx: Context<'_>, kid: &KeyId) -> Result<(), Error> {
     let vault = Vault::open(ctx)?;
     if vault.kid() != kid {
-        return Err(Error::KeyNotAccepted { kid: vault.kid().clone() });
+        return Err(Error::KeyNotAccepted { kid: vault.kid().clone(), by_environment: false });
     }
     Ok(vault::try_remember(ctx, vault.id(), kid.clone())?)
 }

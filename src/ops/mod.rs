@@ -122,6 +122,23 @@ pub enum Notice {
         /// Of which profile.
         profile: ProfileName,
     },
+    /// A rename was interrupted before the old document was removed; the next change does it.
+    OlderHalf {
+        /// The old document.
+        document: String,
+    },
+    /// Files among the documents that are none, and are ignored.
+    Strangers {
+        /// Which.
+        files: Vec<String>,
+    },
+    /// A document has fields that this version does not know; they are kept.
+    UnknownFields {
+        /// Which document.
+        document: String,
+        /// Which fields.
+        fields: Vec<String>,
+    },
     /// A leftover could not be read and was kept under another name.
     SetAside {
         /// Of which profile.

@@ -61,6 +61,11 @@ pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<
 ///
 /// As the storage says.
 pub(super) fn finish(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
+    older_halves(ctx, vault)?.iter().try_for_each(|name| Ok(ctx.store.remove(name)?))
+}
+
+/// What interrupted renames have left under the old names.
+pub(super) fn older_halves(ctx: Context<'_>, vault: &Unlocked) -> Result<Vec<Name>, Error> {
     let mut seen: HashMap<DocumentId, Vec<Name>> = HashMap::new();
     for name in names(ctx)? {
         let Some(stored) = ctx.store.read(&name)? else { continue };
@@ -69,12 +74,16 @@ pub(super) fn finish(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
             seen.entry(document.id().clone()).or_default().push(name);
         }
     }
-    seen.into_values().filter(|names| names.len() > 1).try_for_each(|names| keep_newest(ctx, vault, names))
+    let mut older = Vec::new();
+    for names in seen.into_values().filter(|names| names.len() > 1) {
+        older.extend(all_but_the_newest(ctx, vault, names)?);
+    }
+    Ok(older)
 }
 
-/// Of several documents with one id, keeps the newest. Only documents of this vault count, and of two
+/// Of several documents with one id, those that are not the newest. Only documents of this vault count, and of two
 /// that are equally new none is half of a rename.
-fn keep_newest(ctx: Context<'_>, vault: &Unlocked, names: Vec<Name>) -> Result<(), Error> {
+fn all_but_the_newest(ctx: Context<'_>, vault: &Unlocked, names: Vec<Name>) -> Result<Vec<Name>, Error> {
     let mut found = Vec::new();
     for name in names {
         let Some(stored) = ctx.store.read(&name)? else { continue };
@@ -85,10 +94,8 @@ fn keep_newest(ctx: Context<'_>, vault: &Unlocked, names: Vec<Name>) -> Result<(
         }
     }
     let newest = found.iter().map(|(generation, _)| *generation).max();
-    for (_, name) in found.iter().filter(|(generation, _)| Some(*generation) < newest) {
-        ctx.store.remove(name)?;
-    }
-    Ok(())
+    let is_older = |(generation, name)| (Some(generation) < newest).then_some(name);
+    Ok(found.into_iter().filter_map(is_older).collect())
 }
 
 fn names(ctx: Context<'_>) -> Result<Vec<Name>, Error> {

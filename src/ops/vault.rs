@@ -118,13 +118,16 @@ fn with_remembered<'a>(ctx: Context<'a>, vault: &VaultId) -> Ways<'a> {
 fn accepted(ctx: Context<'_>, vault: &VaultId, kid: &KeyId) -> Result<Option<Pin>, Error> {
     if let Some(pinned) = ctx.pinned {
         let pin = Pin { kids: vec![pinned.clone()], since: ctx.clock.now() };
-        return if pinned == kid { Ok(Some(pin)) } else { Err(Error::KeyNotAccepted { kid: kid.clone() }) };
+        let refused = || Error::KeyNotAccepted { kid: kid.clone(), by_environment: true };
+        return if pinned == kid { Ok(Some(pin)) } else { Err(refused()) };
     }
     if ctx.memory.known_vault()?.is_some_and(|known| known != *vault) {
         return Err(Error::OtherVault { location: ctx.store.location(), kid: kid.clone() });
     }
     match ctx.memory.pin(vault)? {
-        Some(pin) if !pin.kids.contains(kid) => Err(Error::KeyNotAccepted { kid: kid.clone() }),
+        Some(pin) if !pin.kids.contains(kid) => {
+            Err(Error::KeyNotAccepted { kid: kid.clone(), by_environment: false })
+        }
         pin => Ok(pin),
     }
 }

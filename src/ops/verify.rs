@@ -1,9 +1,12 @@
 //! `vault verify`: every document and every sealed item opened and checked; nothing is changed.
 
-use super::{Context, Error, Loaded, Unlocked, documents, rename, reveal};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Context, Error, Loaded, Notice, Unlocked, documents, rename, reveal};
 use crate::domain::{ClientAuth, Field, Profile, SealedField};
 use crate::seal::{Document, Format};
-use crate::store::{Access, Lock, Mark, Name};
+use crate::store::{self, Access, Held, Lock, Mark, Name};
 
 /// What was checked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,7 +23,10 @@ pub struct Summary {
 ///
 /// [`Error::NotAllVerified`] names each document that failed.
 pub fn verify(ctx: Context<'_>, vault: &Unlocked, on_step: &dyn Fn(usize, usize)) -> Result<Summary, Error> {
-    let names = names(ctx)?;
+    let _lock = lock_if_writable(ctx)?;
+    let older = rename::older_halves(ctx, vault)?;
+    tell_what_is_odd(ctx, &older)?;
+    let names: Vec<Name> = names(ctx)?.into_iter().filter(|name| !older.contains(name)).collect();
     let total = names.len();
     let mut summary = Summary { documents: total, items: 0 };
     let mut failed = Vec::new();
@@ -32,6 +38,27 @@ pub fn verify(ctx: Context<'_>, vault: &Unlocked, on_step: &dyn Fn(usize, usize)
         }
     }
     if failed.is_empty() { Ok(summary) } else { Err(Error::NotAllVerified { failed, total }) }
+}
+
+/// Keeps a rename from happening meanwhile. A vault that cannot be written to has nobody to wait for.
+fn lock_if_writable(ctx: Context<'_>) -> Result<Option<Box<dyn Held>>, Error> {
+    match ctx.lock(&Lock::Vault, Access::Shared) {
+        Ok(held) => Ok(Some(held)),
+        Err(Error::Store(store::Error::Io { .. })) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Neither half a rename nor a foreign file is damage.
+fn tell_what_is_odd(ctx: Context<'_>, older: &[Name]) -> Result<(), Error> {
+    for name in older {
+        ctx.notices.notice(&Notice::OlderHalf { document: name.to_string() });
+    }
+    let strangers = ctx.store.strangers()?;
+    if !strangers.is_empty() {
+        ctx.notices.notice(&Notice::Strangers { files: strangers });
+    }
+    Ok(())
 }
 
 /// Accepts the present generation of every document that verifies, after a backup was restored.
@@ -76,16 +103,30 @@ fn check(ctx: Context<'_>, vault: &Unlocked, name: &Name) -> Result<usize, Error
         Name::Manifest => {
             let found =
                 documents::load::<crate::seal::Manifest>(ctx, &vault.id, &vault.key, name, Format::Manifest)?;
-            found.map(|_| 0).ok_or(Error::ManifestMissing)
+            let manifest = found.ok_or(Error::ManifestMissing)?;
+            tell_what_is_unknown(ctx, name, &manifest);
+            Ok(0)
         }
-        Name::Client(name) => {
-            let client = vault.client_named(ctx, name)?;
+        Name::Client(client) => {
+            let client = vault.client_named(ctx, client)?;
+            tell_what_is_unknown(ctx, name, &client);
             let has_secret = client.facts.client_auth != ClientAuth::None;
-            super::refresh::client_secret(vault, &client, &Name::Client(name.clone()))?;
+            super::refresh::client_secret(vault, &client, name)?;
             Ok(usize::from(has_secret))
         }
-        Name::Profile(name) => check_profile(ctx, vault, &vault.profile(ctx, name)?),
+        Name::Profile(profile) => {
+            let profile = vault.profile(ctx, profile)?;
+            tell_what_is_unknown(ctx, name, &profile);
+            check_profile(ctx, vault, &profile)
+        }
         Name::Token(..) => Ok(0),
+    }
+}
+
+fn tell_what_is_unknown<T: Serialize + DeserializeOwned>(ctx: Context<'_>, name: &Name, loaded: &Loaded<T>) {
+    let fields = loaded.document.unknown_fields::<T>();
+    if !fields.is_empty() {
+        ctx.notices.notice(&Notice::UnknownFields { document: name.to_string(), fields });
     }
 }
 

@@ -186,6 +186,14 @@ impl Document {
             .map_err(|error| Error::Facts(error.to_string()))
     }
 
+    /// The fields that are neither of the envelope nor of `T`: those of a later version, or of somebody
+    /// else.
+    pub fn unknown_fields<T: Serialize + DeserializeOwned>(&self) -> Vec<String> {
+        let known = known_fields::<T>(&self.fields);
+        let is_unknown = |name: &&String| !known.contains(name) && !ENVELOPE.contains(&name.as_str());
+        self.fields.keys().filter(is_unknown).cloned().collect()
+    }
+
     /// Checks that `key` made this document and nobody has changed it since.
     ///
     /// # Errors

@@ -182,6 +182,13 @@ pub trait Store: Send + Sync {
     /// If they cannot be listed.
     fn profiles(&self) -> Result<Vec<ProfileName>, Error>;
 
+    /// What lies among clients and profiles and was not written by this program, in order.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be listed.
+    fn strangers(&self) -> Result<Vec<String>, Error>;
+
     /// Waits for a lock.
     ///
     /// # Errors

@@ -130,6 +130,23 @@ fn a_vault_that_others_can_write_to_is_refused_with_the_command_that_helps() {
 }
 
 #[test]
+fn a_folder_of_the_vault_that_others_can_write_to_is_refused_with_the_command_that_helps() {
+    let scene = Scene::new();
+    let asked = scene.provider.count(Endpoint::Token);
+
+    for folder in ["profiles", "clients", "locks"] {
+        let folder = scene.home.vault_dir().join(folder);
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o770)).unwrap();
+        let said = format!("chmod go-w {}", folder.display());
+        scene.home.run(&["token", "work", "--refresh"]).expect_code(6).expect_said(&said);
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        scene.home.run(&["verify"]).expect_code(0);
+    }
+
+    assert_eq!(scene.provider.count(Endpoint::Token), asked);
+}
+
+#[test]
 fn a_copy_of_a_profile_names_both() {
     let scene = Scene::new();
     fs::copy(scene.home.profile("work"), scene.home.profile("copy")).unwrap();
@@ -187,11 +204,30 @@ fn odd_names_are_left_alone() {
         .collect();
     assert_eq!(names, ["other", "work"]);
     scene.home.run(&["token", "work", "--refresh"]).expect_code(0);
-    scene.home.run(&["verify"]).expect_code(0);
+    for command in ["list", "status"] {
+        scene.home.run(&[command]).expect_code(0).expect_unsaid("ignored");
+    }
+    let verified = scene.home.run(&["verify"]).expect_code(0).expect_said("are ignored: profiles/");
+    assert_eq!(verified.stderr.matches("ignored").count(), 1, "{}", verified.stderr);
+    assert!(verified.stderr.chars().all(|c| c == '\n' || !c.is_control()), "{:?}", verified.stderr);
     scene.home.run(&["rename", "work", "new"]).expect_code(0);
     scene.home.run(&["remove", "new", "--yes"]).expect_code(0);
 
     assert_eq!(odd_files(&profiles), before);
+}
+
+#[test]
+fn what_our_own_writers_leave_is_no_stranger() {
+    let scene = Scene::new();
+    let profiles = scene.home.vault_dir().join("profiles");
+    for name in ["work.json.tmp", "gone.json.next", "work.json.next.unread-00112233445566778899aabbccddeeff"]
+    {
+        fs::write(profiles.join(name), "x").unwrap();
+    }
+
+    scene.home.run(&["verify"]).expect_code(0).expect_unsaid("ignored");
+    fs::write(profiles.join("notes.next"), "x").unwrap();
+    scene.home.run(&["verify"]).expect_code(0).expect_said("are ignored: profiles/notes.next\n");
 }
 
 #[test]

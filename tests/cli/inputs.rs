@@ -299,6 +299,43 @@ fn a_variable_of_ours_that_makes_no_sense_is_named() {
 }
 
 #[test]
+fn a_variable_with_a_slip_in_its_name_is_refused_and_those_of_others_are_not() {
+    let provider = Provider::start(Config::default());
+    let home = Home::logged_in(&provider);
+    let run = |name: &str| {
+        let output = home.command(&["token", "work"]).env(name, "x").output().unwrap();
+        Run::of(&[name], output)
+    };
+
+    for (name, meant) in [
+        ("VAULT_KEYID", "VAULT_KEY_ID"),
+        ("VAULT_PASPHRASE_FILE", "VAULT_PASSPHRASE_FILE"),
+        ("VAULT_IDENTITY_FIEL", "VAULT_IDENTITY_FILE"),
+        ("VAULT_PROFILES", "VAULT_PROFILE"),
+    ] {
+        run(name).expect_code(2).expect_said(name).expect_said(&format!("did you mean {meant}?"));
+    }
+    // HashiCorp's program of the same name reads these, and the tests' own begins so too.
+    for name in
+        ["VAULT_ADDR", "VAULT_TOKEN", "VAULT_CACERT", "VAULT_NAMESPACE", "VAULT_MFA", "VAULT_TESTS_STRICT"]
+    {
+        run(name).expect_code(0);
+    }
+}
+
+#[test]
+fn a_profile_without_a_login_is_changed_and_not_made() {
+    let provider = Provider::start(Config::default());
+    let home = Home::logged_in(&provider);
+    home.run(&["add-profile", "later", "--flow", "none"]).expect_code(0).expect_said("Made profile `later`");
+
+    home.run(&["edit", "later", "--set", "X=account"])
+        .expect_code(0)
+        .expect_said("Changed profile `later`. Log it in with: vault login later")
+        .expect_unsaid("Made");
+}
+
+#[test]
 fn the_poorest_terminal_gets_readable_text() {
     let provider = Provider::start(Config::default());
     let home = Home::logged_in(&provider);

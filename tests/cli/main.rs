@@ -30,6 +30,7 @@ mod help;
 mod inputs;
 mod keyring;
 mod login;
+mod neighbours;
 mod oidc;
 mod opens;
 mod pins;

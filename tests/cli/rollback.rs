@@ -130,6 +130,58 @@ fn an_interrupted_rename_of_a_client_is_finished_by_the_next_writer() {
 }
 
 #[test]
+fn the_older_half_of_an_interrupted_rename_is_no_damage() {
+    let scene = Scene::new();
+    let home = &scene.home;
+    let profile = home.profile("work");
+    let client = scene.client();
+    let name = client.file_stem().unwrap().to_str().unwrap();
+    let older = [&profile, &client].map(|path| fs::read(path).unwrap());
+    home.run(&["rename", "work", "office"]).expect_code(0);
+    home.run(&["client", "rename", name, "desk"]).expect_code(0);
+    fs::write(&profile, &older[0]).unwrap();
+    fs::write(&client, &older[1]).unwrap();
+
+    home.run(&["verify"])
+        .expect_code(0)
+        .expect_said("profile `work` is what an interrupted rename has left; the next change")
+        .expect_said(&format!("client `{name}` is what an interrupted rename has left"))
+        .expect_said("4 documents");
+    assert!(profile.exists() && client.exists(), "verify changes nothing");
+
+    home.run(&["rename", "office", "bureau"]).expect_code(0);
+    assert!(!profile.exists() && !client.exists());
+    home.run(&["verify"]).expect_code(0).expect_unsaid("interrupted").expect_said("4 documents");
+}
+
+#[test]
+fn a_rename_in_the_midst_of_a_check_is_waited_for() {
+    let scene = Scene::new();
+    let rename_back_and_forth = || {
+        for (from, to) in [("work", "office"), ("office", "work")].iter().cycle().take(20) {
+            scene.home.run(&["rename", from, to]).expect_code(0);
+        }
+    };
+    std::thread::scope(|scope| {
+        let renames = scope.spawn(rename_back_and_forth);
+        while !renames.is_finished() {
+            scene.home.run(&["verify"]).expect_code(0);
+        }
+    });
+}
+
+#[test]
+fn a_vault_that_nobody_can_write_to_is_checked_all_the_same() {
+    let scene = Scene::new();
+    let lock = scene.home.vault_dir().join("locks/vault.lock");
+    fs::remove_file(&lock).unwrap();
+    // No lock can be had here, not even by root.
+    fs::create_dir(&lock).unwrap();
+
+    scene.home.run(&["verify"]).expect_code(0);
+}
+
+#[test]
 fn a_removed_profile_that_comes_back_is_refused_and_can_be_removed_again() {
     let scene = Scene::new();
     let document = scene.home.profile("work");

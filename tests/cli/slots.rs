@@ -124,6 +124,9 @@ fn an_identity_file_with_comments_and_others_in_it_opens_and_one_that_is_open_wa
     verify(&home).expect_code(0).expect_said("other users may read the identity file");
     home.write("identity.txt", format!("{}canary\n", ours.trim_end()));
     verify(&home).expect_code(4).expect_said("line 1").expect_unsaid("canary");
+    let key: age::x25519::Identity = ours.trim().parse().unwrap();
+    home.write("identity.txt", key.to_public().to_string());
+    verify(&home).expect_code(4).expect_said("public");
 }
 
 #[test]

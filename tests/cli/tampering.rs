@@ -166,7 +166,12 @@ fn an_unknown_field_outlives_every_change_under_its_mac() {
     for path in [home.profile("renamed"), home.client("desk"), home.vault_dir().join("vault.json")] {
         assert_eq!(read(&path)["a_later_field"], later, "{}", path.display());
     }
-    home.run(&["verify"]).expect_code(0);
+    home.run(&["verify"])
+        .expect_code(0)
+        .expect_said("profile `renamed` has fields that this version does not know, and keeps: a_later_field")
+        .expect_said("client `desk` has fields")
+        .expect_said("the manifest has fields");
+    home.run(&["token", "renamed", "--refresh"]).expect_code(0).expect_unsaid("a_later_field");
 }
 
 #[test]

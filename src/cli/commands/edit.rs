@@ -63,10 +63,15 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
         let name = args.profile.resolve(session, ctx, &vault)?;
         let profile = edit(ctx, &vault, &name, changes)?;
-        if session.output.json || profile.grant.is_none() {
+        if session.output.json {
             return report(session, &profile);
         }
-        session.output.say(&format!("Changed profile `{name}`"));
+        let next = if profile.grant.is_none() {
+            format!(". Log it in with: vault login {name}")
+        } else {
+            String::new()
+        };
+        session.output.say(&format!("Changed profile `{name}`{next}"));
         Ok(())
     })
 }

@@ -158,8 +158,26 @@ impl Files {
         if self.disk.look_at(parent).is_ok_and(|found| found.kind == Kind::Directory) {
             return Ok(());
         }
+        self.check_place_of_new(parent)?;
         self.disk.make_directories(parent).map_err(failed("make", parent))?;
         self.sync_directory(parent)
+    }
+
+    /// Refuses to make root's directories in a place of somebody else, where that user could change
+    /// them, and could not use them.
+    fn check_place_of_new(&self, directory: &Path) -> Result<(), Error> {
+        const ROOT: u32 = 0;
+        if self.disk.user() != ROOT {
+            return Ok(());
+        }
+        let nearest =
+            directory.ancestors().skip(1).find_map(|path| Some((path, self.disk.look_at(path).ok()?)));
+        match nearest {
+            Some((path, found)) if found.owner != ROOT => {
+                Err(Error::Unsafe { path: path.to_owned(), why: "belongs to another user" })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes the entry of `path` in its directory durable.

@@ -8,6 +8,7 @@ mod lock;
 mod memory;
 mod reserve;
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -19,6 +20,11 @@ use super::{
 use crate::domain::{ClientName, ProfileName};
 use crate::system::{Clock, Disk, SystemClock, SystemDisk};
 use file::{Durability, Files};
+
+/// The folders of a vault.
+const CLIENTS: &str = "clients";
+const PROFILES: &str = "profiles";
+const LOCKS: &str = "locks";
 
 /// The three directories that belong to one user.
 #[derive(Clone, Debug)]
@@ -65,12 +71,29 @@ impl Directory {
         lock::wait(&self.files, &*self.clock, path, what, access, patience)
     }
 
+    /// The same for a folder in it, which has a mode of its own.
+    fn check_folder(&self, folder: &str) -> Result<PathBuf, Error> {
+        self.check()?;
+        let folder = self.places.vault.join(folder);
+        self.files.check_directory(&folder)?;
+        Ok(folder)
+    }
+
+    /// The same for wherever `name` is. Tokens are in the cache, and worth nothing without their MAC.
+    fn check_place_of(&self, name: &Name) -> Result<(), Error> {
+        match name {
+            Name::Client(_) => self.check_folder(CLIENTS).map(drop),
+            Name::Profile(_) => self.check_folder(PROFILES).map(drop),
+            Name::Manifest | Name::Token(..) => self.check(),
+        }
+    }
+
     fn path(&self, name: &Name) -> PathBuf {
         let vault = &self.places.vault;
         match name {
             Name::Manifest => vault.join("vault.json"),
-            Name::Client(name) => vault.join("clients").join(format!("{name}.json")),
-            Name::Profile(name) => vault.join("profiles").join(format!("{name}.json")),
+            Name::Client(name) => vault.join(CLIENTS).join(format!("{name}.json")),
+            Name::Profile(name) => vault.join(PROFILES).join(format!("{name}.json")),
             Name::Token(vault, id) => self.places.cache.join(vault.to_string()).join(format!("{id}.json")),
         }
     }
@@ -99,12 +122,15 @@ impl Directory {
     }
 
     fn names<T: FromStr + Ord>(&self, folder: &str) -> Result<Vec<T>, Error> {
-        self.check()?;
-        let files = self.files.list(&self.places.vault.join(folder))?;
-        let mut names: Vec<T> =
-            files.iter().filter_map(|file| file.to_str()?.strip_suffix(".json")?.parse().ok()).collect();
+        let files = self.listing(folder)?;
+        let mut names: Vec<T> = files.iter().filter_map(|file| document_name(file)).collect();
         names.sort();
         Ok(names)
+    }
+
+    /// What lies in a folder of the vault.
+    fn listing(&self, folder: &str) -> Result<Vec<OsString>, Error> {
+        self.files.list(&self.check_folder(folder)?)
     }
 
     fn check_expected(&self, name: &Name, path: &Path, expected: Expected<'_>) -> Result<(), Error> {
@@ -121,15 +147,29 @@ impl Directory {
     }
 }
 
+/// The name of the document that a file holds, if it holds one.
+fn document_name<T: FromStr>(file: &OsStr) -> Option<T> {
+    file.to_str()?.strip_suffix(".json")?.parse().ok()
+}
+
+/// Whether a file is a document, or what a writer of one leaves: a successor, a temporary file, or
+/// what was set aside.
+fn is_ours<T: FromStr>(file: &OsStr) -> bool {
+    let Some(file) = file.to_str() else { return false };
+    let file = file.split_once(".unread-").map_or(file, |(file, _)| file);
+    let file = file.strip_suffix(".next").or_else(|| file.strip_suffix(".tmp")).unwrap_or(file);
+    document_name::<T>(OsStr::new(file)).is_some()
+}
+
 impl Store for Directory {
     fn read(&self, name: &Name) -> Result<Option<Stored>, Error> {
-        self.check()?;
+        self.check_place_of(name)?;
         let bytes = self.files.read(&self.path(name))?;
         Ok(bytes.map(|bytes| Stored { revision: Revision::of(&bytes), bytes }))
     }
 
     fn write(&self, name: &Name, bytes: &[u8], expected: Expected<'_>) -> Result<(), Error> {
-        self.check()?;
+        self.check_place_of(name)?;
         let path = self.path(name);
         self.check_expected(name, &path, expected)?;
         // A token that is lost is asked for again; a document is not to be lost.
@@ -146,16 +186,28 @@ impl Store for Directory {
     }
 
     fn clients(&self) -> Result<Vec<ClientName>, Error> {
-        self.names("clients")
+        self.names(CLIENTS)
     }
 
     fn profiles(&self) -> Result<Vec<ProfileName>, Error> {
-        self.names("profiles")
+        self.names(PROFILES)
+    }
+
+    fn strangers(&self) -> Result<Vec<String>, Error> {
+        let mut strangers = Vec::new();
+        for (folder, is_ours) in
+            [(CLIENTS, is_ours::<ClientName> as fn(&OsStr) -> bool), (PROFILES, is_ours::<ProfileName>)]
+        {
+            let files = self.listing(folder)?;
+            let foreign = files.iter().filter(|file| !is_ours(file));
+            strangers.extend(foreign.map(|file| format!("{folder}/{}", file.to_string_lossy())));
+        }
+        strangers.sort();
+        Ok(strangers)
     }
 
     fn lock(&self, lock: &Lock, access: Access, patience: &Patience<'_>) -> Result<Box<dyn Held>, Error> {
-        self.check()?;
-        let folder = self.places.vault.join("locks");
+        let folder = self.check_folder(LOCKS)?;
         let (file, what) = match lock {
             Lock::Vault => ("vault.lock".to_owned(), "the vault"),
             Lock::Grant(id) => (format!("{id}.lock"), "this grant"),
@@ -164,7 +216,7 @@ impl Store for Directory {
     }
 
     fn reserve(&self, target: Target<'_>, intent: &[u8]) -> Result<Box<dyn Reservation>, Error> {
-        self.check()?;
+        self.check_place_of(target.name)?;
         let document = self.path(target.name);
         reserve::reserve(&self.files, document, self.beside(target), self.second(target), intent)
     }
