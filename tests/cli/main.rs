@@ -41,6 +41,7 @@ mod rollback;
 mod shells;
 mod slots;
 mod tampering;
+mod timing;
 mod tls;
 mod token;
 mod tree;
