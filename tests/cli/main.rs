@@ -19,6 +19,7 @@ mod answers;
 mod callback;
 mod canaries;
 mod chromium;
+mod clocks;
 mod crashes;
 mod errors;
 mod exit_codes;
