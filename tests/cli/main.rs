@@ -21,6 +21,7 @@ mod canaries;
 mod chromium;
 mod clocks;
 mod crashes;
+mod crowds;
 mod errors;
 mod exit_codes;
 mod expiry;
