@@ -24,5 +24,5 @@ pub use redirect_uri::RedirectUri;
 pub use scopes::{InvalidScope, Scopes};
 pub use secret::{InvalidSecret, secret_from_text};
 pub use slot::{KeySlot, SlotKind};
-pub use token::{AccessToken, FRESHNESS_MARGIN};
+pub use token::{AccessToken, CLOCK_TOLERANCE, FRESHNESS_MARGIN};
 pub use variable::{InvalidVariable, Variable, VariableName};

@@ -10,7 +10,7 @@ use super::Scopes;
 pub const FRESHNESS_MARGIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// A clock that has gone back by more than this says nothing about a token's life.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(300);
+pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(300);
 
 /// An access token as the provider issued it. `Debug` does not show its value.
 #[derive(Clone, Debug)]

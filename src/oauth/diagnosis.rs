@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ServerError, provider};
-use crate::domain::Scopes;
+use crate::domain::{CLOCK_TOLERANCE, Scopes};
 
 /// How long a grant lasts while the Google app is in *Testing*.
 const TESTING_LIFE: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -316,6 +316,11 @@ pub enum Warning {
         /// For how long nobody has.
         idle: SignedDuration,
     },
+    /// By this machine's clock it was made or used in the future, so that the clock is not to be trusted.
+    FromTheFuture {
+        /// When that was.
+        at: Timestamp,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -333,13 +338,28 @@ impl fmt::Display for Warning {
             Self::Resting { idle, ends_at } => {
                 write!(f, "the login was not used for {}; without use it ends at {ends_at:.0}", days(*idle))
             }
+            Self::FromTheFuture { at } => {
+                write!(
+                    f,
+                    "last used at {at:.0}, which is in the future by the clock of this machine; is it right?"
+                )
+            }
         }
     }
 }
 
 /// What people should know about a grant before it ends.
 pub fn warnings(facts: &Facts<'_>) -> Vec<Warning> {
+    // By a clock that is wrong, all other times would be, too.
+    if let Some(warning) = from_the_future(facts) {
+        return vec![warning];
+    }
     [ends_soon(facts), ends_if_testing(facts), resting(facts)].into_iter().flatten().collect()
+}
+
+fn from_the_future(facts: &Facts<'_>) -> Option<Warning> {
+    let at = facts.obtained_at.max(facts.last_used)?;
+    (at.duration_since(facts.now) > CLOCK_TOLERANCE).then_some(Warning::FromTheFuture { at })
 }
 
 fn ends_soon(facts: &Facts<'_>) -> Option<Warning> {

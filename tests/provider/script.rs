@@ -62,6 +62,19 @@ pub enum Fault {
     CommitThenClose,
     /// Does the work, then sends the head and so many bytes of the body, and closes.
     CommitThenTruncate(usize),
+    /// Does the work, then sends so many bytes of the answer, its head included, and closes.
+    CommitThenCut(usize),
+    /// Does the work, then answers with a `Content-Length` that is so much too long.
+    CommitThenLength(isize),
+    /// Does the work, then answers without a `Content-Length`, cut off after so many bytes of the
+    /// body: the end of the connection is the end of the answer.
+    CommitThenEndAt(usize),
+    /// Does the work, then sends these bytes instead of an answer.
+    CommitThenBytes(Vec<u8>),
+    /// Does the work, then answers so many mebibytes of nothing.
+    CommitThenFlood(usize),
+    /// Does the work, then sends so many bytes of the body and holds the connection.
+    CommitThenStop(usize),
     /// Does the work, then answers this status with a page of HTML.
     CommitThenStatus(u16),
     /// Does the work, then answers this instead.

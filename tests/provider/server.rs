@@ -158,6 +158,15 @@ impl Shared {
             Fault::CommitThenReset => return stream.reset(),
             Fault::CommitThenClose => return Ok(()),
             Fault::CommitThenTruncate(bytes) => return truncate(stream, &answer, bytes),
+            Fault::CommitThenCut(bytes) => return cut(stream, &answer, bytes),
+            Fault::CommitThenBytes(bytes) => return stream.finish(&bytes),
+            Fault::CommitThenEndAt(bytes) => return end_at(stream, &answer, bytes),
+            Fault::CommitThenFlood(mebibytes) => return flood(stream, answer, mebibytes),
+            Fault::CommitThenStop(bytes) => return self.stop_at(stream, &answer, bytes),
+            Fault::CommitThenLength(more) => {
+                let length = answer.body.len().checked_add_signed(more).expect("a length that can be");
+                answer = answer.with("Content-Length", &length.to_string());
+            }
             Fault::CommitThenGarbage => return stream.finish(GARBAGE),
             Fault::DripBytes(pause) => return self.drip(stream, &answer, pause),
             Fault::CommitThenDelay(time) => self.gate.sleep(time),
@@ -170,6 +179,13 @@ impl Shared {
             before => unreachable!("{before:?} is played before the work"),
         }
         send(stream, &answer)
+    }
+
+    fn stop_at(&self, mut stream: Wire, answer: &Response, bytes: usize) -> io::Result<()> {
+        stream.write_all(&answer.to_bytes()[..answer.head().len() + bytes])?;
+        stream.flush()?;
+        self.gate.hold();
+        Ok(())
     }
 
     fn drip(&self, mut stream: Wire, answer: &Response, pause: Duration) -> io::Result<()> {
@@ -192,6 +208,25 @@ fn see_other(location: &str) -> Response {
 
 fn send(stream: Wire, response: &Response) -> io::Result<()> {
     stream.finish(&response.to_bytes())
+}
+
+fn cut(stream: Wire, answer: &Response, bytes: usize) -> io::Result<()> {
+    let all = answer.to_bytes();
+    stream.finish(&all[..bytes.min(all.len())])
+}
+
+fn end_at(stream: Wire, answer: &Response, bytes: usize) -> io::Result<()> {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n";
+    stream.finish(&[head.as_bytes(), &answer.body[..bytes.min(answer.body.len())]].concat())
+}
+
+fn flood(mut stream: Wire, answer: Response, mebibytes: usize) -> io::Result<()> {
+    let length = (mebibytes << 20).to_string();
+    stream.write_all(answer.with("Content-Length", &length).head().as_bytes())?;
+    for _ in 0..mebibytes {
+        stream.write_all(&[b' '; 1 << 20])?;
+    }
+    Ok(())
 }
 
 fn truncate(stream: Wire, answer: &Response, bytes: usize) -> io::Result<()> {

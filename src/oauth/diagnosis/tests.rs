@@ -161,6 +161,9 @@ fn people_are_warned_before_a_grant_ends() {
     let resting = Facts { last_used: Some(ago(160)), ..grant(&granted, 400) };
     let idle = SignedDuration::from_hours(160 * 24);
     assert_eq!(warnings(&resting), [Warning::Resting { ends_at: ago(-21), idle }]);
+
+    let ahead = Facts { last_used: Some(ago(-1)), expires_at: Some(ago(-1)), ..grant(&granted, 2) };
+    assert_eq!(warnings(&ahead), [Warning::FromTheFuture { at: ago(-1) }]);
 }
 
 #[test]
