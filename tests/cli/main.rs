@@ -11,6 +11,7 @@ mod home;
 mod outside;
 mod scene;
 mod transcript;
+mod waiting;
 
 mod age_program;
 mod agent;
@@ -44,3 +45,4 @@ mod tampering;
 mod token;
 mod tree;
 mod vectors;
+mod visitors;
