@@ -10,6 +10,7 @@ mod forge;
 mod home;
 mod outside;
 mod scene;
+mod search;
 mod transcript;
 mod waiting;
 
