@@ -51,8 +51,31 @@ fn a_hostile_page_neither_ends_nor_answers_a_login() {
     login.finish(&LOGIN).expect_code(0);
 }
 
+#[test]
+fn a_name_that_was_bent_to_this_machine_does_not_answer_a_login() {
+    let Some(chromium) = outside::program("chromium") else { return };
+    let provider = Provider::start(Config::default());
+    let home = Home::logged_in(&provider);
+    let before = tree::stored(&home);
+    let login = home.start_login(&LOGIN);
+    let address = browser::authorize(login.url.as_ref().unwrap()).unwrap();
+    let bent = address.replace("127.0.0.1", "evil.example");
+
+    let page = shown_with(&chromium, &home, &["--host-resolver-rules=MAP evil.example 127.0.0.1"], &bent);
+
+    assert!(page.contains("Not this one"), "{page}");
+    assert_eq!(tree::stored(&home), before);
+    assert_eq!(browser::get(&address, &[]).unwrap().status, 200);
+    login.finish(&LOGIN).expect_code(0);
+}
+
 /// What Chromium shows in the end, as HTML.
 fn shown(chromium: &Path, home: &Home, url: &str) -> String {
+    shown_with(chromium, home, &[], url)
+}
+
+/// The same with more options.
+fn shown_with(chromium: &Path, home: &Home, options: &[&str], url: &str) -> String {
     let mut command = Command::new(chromium);
     command
         .env("HOME", home.path("chromium"))
@@ -60,6 +83,7 @@ fn shown(chromium: &Path, home: &Home, url: &str) -> String {
         .args(["--disable-background-networking", "--disable-component-update", "--disable-extensions"])
         .args(["--disable-dev-shm-usage", "--virtual-time-budget=3000", "--dump-dom"])
         .arg(format!("--user-data-dir={}", home.path("chromium").display()))
+        .args(options)
         .arg(url)
         .stdin(Stdio::null());
     let output = within(PATIENCE, command);

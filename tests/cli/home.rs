@@ -14,6 +14,8 @@ pub const VAULT: &str = env!("CARGO_BIN_EXE_vault");
 pub struct Home {
     dir: tempfile::TempDir,
     variables: Vec<(String, String)>,
+    /// What the program is run by: a tracer, say, and its options.
+    runner: Vec<String>,
 }
 
 impl Home {
@@ -31,7 +33,7 @@ impl Home {
         let dir = tempfile::Builder::new().prefix("vault-test-").tempdir().unwrap();
         std::fs::create_dir(dir.path().join("run")).unwrap();
         make_private(&dir.path().join("run"));
-        Self { dir, variables: Vec::new() }
+        Self { dir, variables: Vec::new(), runner: Vec::new() }
     }
 
     /// A home with a vault, a client `desktop` and a logged-in profile `work` at `provider`.
@@ -91,6 +93,12 @@ impl Home {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// From now on the program is run by this one, which takes it and its arguments as its own last ones.
+    /// With no words it is run by itself again.
+    pub fn run_by(&mut self, words: &[&str]) {
+        self.runner = words.iter().map(|word| (*word).to_owned()).collect();
+    }
+
     /// Takes a variable away again.
     pub fn unset(&mut self, name: &str) {
         self.variables.retain(|(known, _)| known != name);
@@ -106,9 +114,10 @@ impl Home {
 
     /// The program with these arguments, this home, and nothing else of our environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(VAULT);
+        let words: Vec<&str> = self.runner.iter().map(String::as_str).chain([VAULT]).collect();
+        let mut command = Command::new(words[0]);
         self.prepare(&mut command);
-        command.args(arguments);
+        command.args(&words[1..]).args(arguments);
         command
     }
 

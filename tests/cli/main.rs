@@ -11,7 +11,9 @@ mod home;
 mod injection;
 mod outside;
 mod scene;
+mod search;
 mod transcript;
+mod waiting;
 
 mod age_program;
 mod agent;
@@ -49,3 +51,4 @@ mod tls;
 mod token;
 mod tree;
 mod vectors;
+mod visitors;

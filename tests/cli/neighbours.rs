@@ -300,6 +300,14 @@ fn python_of_everybody() -> Option<PathBuf> {
     if system.exists() { Some(system) } else { outside::program("python3") }
 }
 
+/// A Python that another user runs, if there can be one here.
+pub fn python_of_a_stranger() -> Option<Command> {
+    if !is_root() {
+        return None;
+    }
+    python_of_everybody().map(|python| as_stranger(&python))
+}
+
 fn give_away(path: &Path) {
     chown(path, Some(STRANGER), Some(STRANGER)).unwrap();
     if path.is_dir() {
