@@ -6,6 +6,7 @@
 #[path = "../provider/mod.rs"]
 mod provider;
 
+mod disk;
 mod forge;
 mod home;
 mod injection;
@@ -29,6 +30,7 @@ mod generated;
 mod help;
 mod inputs;
 mod keyring;
+mod limits;
 mod login;
 mod oidc;
 mod opens;
