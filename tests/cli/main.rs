@@ -26,6 +26,7 @@ mod exit_codes;
 mod expiry;
 mod faults;
 mod files;
+mod full_disks;
 mod generated;
 mod help;
 mod inputs;
