@@ -87,6 +87,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
             "choose the right account in the browser, or add `--replace-account` to link the other one".into()
         }
         E::CodeRefused(_) => "check the client id and secret, then log in again".into(),
+        E::OutOfMemory => "nothing was sent; raise the limit (`ulimit -v`), then try again".into(),
         E::Rescue { .. } => {
             "make room, then pass the block below to `vault import-rescue`; keep it until that is done".into()
         }

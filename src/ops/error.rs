@@ -202,6 +202,9 @@ pub enum Error {
     /// The code of the browser is not accepted.
     #[error("the provider did not accept the code of this login")]
     CodeRefused(#[source] ServerError),
+    /// There is not enough memory to be sure that an answer can be saved.
+    #[error("there is too little memory to ask the provider and save the answer")]
+    OutOfMemory,
     /// New tokens could be saved nowhere; this is the only copy.
     #[error("the new tokens of profile `{profile}` could not be saved")]
     Rescue {

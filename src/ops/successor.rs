@@ -7,6 +7,11 @@ use super::{Context, Error, Notice, Unlocked, documents, recover};
 use crate::domain::{DocumentId, Profile, ProfileName};
 use crate::seal::{Document, Draft, Format, Verified};
 use crate::store::{OutstandingRescue, Place, Reservation, Target};
+use crate::system::has_memory;
+
+/// What a request and the saving of its answer may take, in bytes: the stacks of the threads that
+/// ask, the certificates, an answer of 1 MiB, and a dozen copies of it while it is parsed and sealed.
+const WORKING_MEMORY: usize = 24 * 1024 * 1024;
 
 /// What was about to be asked when the room was made. The field names are part of the vault format.
 #[derive(Serialize, Deserialize)]
@@ -26,7 +31,7 @@ pub(super) struct Next<'a> {
     pub(super) grant_id: &'a DocumentId,
 }
 
-/// Makes room for the successor of a profile, with the intent in it.
+/// Makes room for the successor of a profile, with the intent in it: on the disk and in memory.
 pub(super) fn reserve(
     ctx: Context<'_>,
     vault: &Unlocked,
@@ -34,6 +39,9 @@ pub(super) fn reserve(
     document: &DocumentId,
     next: Next<'_>,
 ) -> Result<Box<dyn Reservation>, Error> {
+    if !has_memory(WORKING_MEMORY) {
+        return Err(Error::OutOfMemory);
+    }
     recover::clear(ctx, target)?;
     let facts = Intent { grant_id: next.grant_id.clone(), at: ctx.clock.now() };
     let intent = Draft::new(Format::Intent, vault.id.clone(), document.clone())

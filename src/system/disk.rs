@@ -132,7 +132,7 @@ pub enum Opening {
     Read,
     /// To be written; it is new and private, and one that exists is an error.
     New,
-    /// To be synced.
+    /// To be synced, or to see that it may be changed.
     Sync,
     /// To be locked; made, and private, if there is none.
     Lock,

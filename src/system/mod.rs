@@ -1,7 +1,8 @@
-//! The machine below us: its clock, its disk, its processes, its random numbers.
+//! The machine below us: its clock, its disk, its processes, its memory, its random numbers.
 
 mod clock;
 mod disk;
+mod memory;
 mod process;
 mod random;
 #[cfg_attr(not(unix), path = "no_signals.rs")]
@@ -11,6 +12,7 @@ mod socket;
 
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, Facts, Kind, OpenFile, Opening, SystemDisk};
+pub use memory::has_memory;
 pub use process::{Error as ProcessError, harden, replace_process};
 pub use random::{random_bytes, random_id};
 pub use signals::{Deferral, survive_size_limit};

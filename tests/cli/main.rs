@@ -6,6 +6,7 @@
 #[path = "../provider/mod.rs"]
 mod provider;
 
+mod disk;
 mod forge;
 mod home;
 mod injection;
@@ -29,10 +30,12 @@ mod exit_codes;
 mod expiry;
 mod faults;
 mod files;
+mod full_disks;
 mod generated;
 mod help;
 mod inputs;
 mod keyring;
+mod limits;
 mod login;
 mod neighbours;
 mod oidc;

@@ -287,15 +287,21 @@ fn a_fresh_token_needs_no_right_to_write() {
 #[test]
 fn a_vault_that_cannot_be_written_is_noticed_before_the_request() {
     let (provider, home) = expired();
-    let Some(mut command) = expiry::as_ordinary_user(&home, &["token", "work"]) else { return };
-    expiry::forbid_writing(&home.vault_dir().join("profiles"));
+    for (read_only, said) in [
+        (home.profile("work"), "cannot change"),
+        (home.vault_dir().join("profiles"), "cannot change"),
+        (expiry::second(&home).parent().unwrap().to_owned(), "cannot create"),
+    ] {
+        let Some(mut command) = expiry::as_ordinary_user(&home, &["token", "work"]) else { return };
+        expiry::forbid_writing(&read_only);
 
-    let output = command.output().unwrap();
-    expiry::allow_writing(&home.vault_dir().join("profiles"));
+        let output = command.output().unwrap();
+        expiry::allow_writing(&read_only);
 
-    let _ = Run::of(&["token", "work"], output).expect_code(10).expect_said("cannot create");
-    assert_eq!(refreshes(&provider), 0);
-    assert_eq!(provider.families_revoked(), []);
+        let _ = Run::of(&["token", "work"], output).expect_code(10).expect_said(said);
+        assert_eq!(refreshes(&provider), 0);
+        assert_eq!(provider.families_revoked(), []);
+    }
 }
 
 #[test]

@@ -98,9 +98,16 @@ impl Files {
         Ok(())
     }
 
-    /// The length of a file in bytes; 0 if there is none.
-    pub(super) fn length(&self, path: &Path) -> usize {
-        self.disk.look_at(path).map_or(0, |found| found.length as usize)
+    /// The length of a file that may be changed, in bytes; 0 if there is none.
+    ///
+    /// What its owner has made read-only is meant to stay, and what has the immutable flag would refuse
+    /// to be replaced when it is too late.
+    pub(super) fn changeable_length(&self, path: &Path) -> Result<usize, Error> {
+        match self.disk.open(path, Opening::Sync).and_then(|file| file.facts()) {
+            Ok(found) => Ok(found.length as usize),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(source) => Err(failed("change", path)(source)),
+        }
     }
 
     /// Puts `bytes` in the place of `path`: a reader sees the old file or the new one.

@@ -23,7 +23,7 @@ struct Reserved {
 
 type Room = (PathBuf, Box<dyn OpenFile>);
 
-/// Reserves both places. Nothing is left behind on failure.
+/// Reserves both places for a document that may be replaced. Nothing is left behind on failure.
 pub(super) fn reserve(
     files: &Files,
     document: PathBuf,
@@ -31,7 +31,7 @@ pub(super) fn reserve(
     second: PathBuf,
     intent: &[u8],
 ) -> Result<Box<dyn Reservation>, Error> {
-    let size = files.length(&document) + MARGIN;
+    let size = files.changeable_length(&document)? + MARGIN;
     let first = make_room(files, &beside, intent, size)?;
     match make_room(files, &second, intent, size) {
         Ok(file) => Ok(Box::new(Reserved {
