@@ -13,8 +13,10 @@ mod scene;
 mod transcript;
 
 mod age_program;
+mod age_vectors;
 mod agent;
 mod answers;
+mod bytes;
 mod callback;
 mod canaries;
 mod chromium;
@@ -37,6 +39,7 @@ mod readme;
 mod recovery;
 mod rescue;
 mod rollback;
+mod sealed;
 mod shells;
 mod slots;
 mod tampering;
