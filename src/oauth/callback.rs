@@ -26,6 +26,7 @@ use super::authorization::Flow;
 use crate::domain::RedirectUri;
 use socket::Sockets;
 
+pub use head::{Refusal, judge};
 pub use page::Outcome;
 
 /// How many browsers may talk to us at once. More of them push out the one that has been silent for

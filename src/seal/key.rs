@@ -1,7 +1,8 @@
 //! The vault key: the one age identity to which every secret is sealed.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 
+use age::armor::ArmoredReader;
 use age::x25519;
 use hkdf::Hkdf;
 use secrecy::{ExposeSecret, SecretString};
@@ -30,6 +31,10 @@ pub enum Error {
 
 /// Most plaintext that is read out of one message, in bytes: a secret of 64 KiB, JSON-escaped.
 const MAX_PLAINTEXT: u64 = 512 * 1024;
+
+/// Longest header of an age message, in bytes. One of ours has some 200 of them; a stanza for a
+/// post-quantum recipient has 1.5 KiB.
+const MAX_HEADER: usize = 4 * 1024;
 
 /// The vault key. It cannot be printed; [`VaultKey::to_identity_file`] is the one way out.
 pub struct VaultKey {
@@ -100,8 +105,7 @@ impl VaultKey {
     ///
     /// If it is sealed to another key, damaged, or longer than any item of ours.
     pub fn open(&self, message: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let armored = age::armor::ArmoredReader::new(message.as_bytes());
-        let decryptor = age::Decryptor::new_buffered(armored).map_err(|_| Error::Damaged)?;
+        let decryptor = decryptor(message.as_bytes()).ok_or(Error::Damaged)?;
         let identity: &dyn age::Identity = &self.identity;
         let reader = decryptor.decrypt(std::iter::once(identity)).map_err(|error| match error {
             age::DecryptError::NoMatchingKeys => Error::OtherKey,
@@ -115,6 +119,18 @@ impl std::fmt::Debug for VaultKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("VaultKey(…)")
     }
+}
+
+/// Begins to open an age message, armored or not, unless it is damaged.
+///
+/// The age crate reads a header from its start again after every line of it. A document has room for so
+/// many lines that this would take hours, and nothing but its length shows it beforehand.
+pub fn decryptor(message: &[u8]) -> Option<age::Decryptor<ArmoredReader<BufReader<&[u8]>>>> {
+    let mut start = Vec::new();
+    ArmoredReader::new(message).take(MAX_HEADER as u64).read_to_end(&mut start).ok()?;
+    // C2SP age, "header": its last line, and no other, begins with three dashes.
+    start.windows(4).any(|window| window == b"\n---").then_some(())?;
+    age::Decryptor::new_buffered(ArmoredReader::new(message)).ok()
 }
 
 fn read_bounded(reader: impl Read) -> Result<Zeroizing<Vec<u8>>, Error> {

@@ -9,5 +9,5 @@ mod manifest;
 pub use document::{Document, Draft, Error, Format, Verified};
 pub use item::Error as ItemError;
 pub use json::{Error as JsonError, MAX_SIZE};
-pub use key::{Error as KeyError, VaultKey};
+pub use key::{Error as KeyError, VaultKey, decryptor};
 pub use manifest::Manifest;

@@ -5,7 +5,7 @@ use std::io::Read;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use crate::seal::VaultKey;
+use crate::seal::{self, VaultKey};
 
 /// Most plaintext of a key slot, in bytes. A vault key has 75; comments may stand beside it.
 const MAX_PLAINTEXT: u64 = 16 * 1024;
@@ -67,8 +67,7 @@ pub(super) fn open_text<'a>(
     identities: impl Iterator<Item = &'a dyn age::Identity>,
     max: u64,
 ) -> Result<SecretString, Error> {
-    let armored = age::armor::ArmoredReader::new(sealed);
-    let decryptor = age::Decryptor::new_buffered(armored).map_err(|_| Error::Damaged)?;
+    let decryptor = seal::decryptor(sealed).ok_or(Error::Damaged)?;
     let reader = decryptor.decrypt(identities).map_err(refused)?;
     let mut plaintext = Zeroizing::new(Vec::new());
     reader.take(max + 1).read_to_end(&mut plaintext).map_err(|_| Error::Damaged)?;

@@ -17,8 +17,10 @@ mod transcript;
 mod waiting;
 
 mod age_program;
+mod age_vectors;
 mod agent;
 mod answers;
+mod bytes;
 mod callback;
 mod canaries;
 mod chromium;
@@ -46,6 +48,7 @@ mod readme;
 mod recovery;
 mod rescue;
 mod rollback;
+mod sealed;
 mod shells;
 mod slots;
 mod tampering;

@@ -190,3 +190,21 @@ fn verify_opens_everything_and_sends_nothing() {
     assert_eq!(scene.provider.requests().len(), asked);
     assert!(scene.provider.count(Endpoint::Token) > 0);
 }
+
+/// Before any age message is opened: an attacker who can write files would else choose what we decrypt.
+#[test]
+fn a_mac_that_does_not_fit_is_noticed_before_anything_is_opened() {
+    let scene = Scene::new();
+    let manifest = scene.home.vault_dir().join("vault.json");
+    for path in [scene.home.profile("work"), scene.client(), manifest] {
+        let good = std::fs::read(&path).unwrap();
+        crate::scene::edit(&path, |document| document["a_later_field"] = 1.into());
+
+        for command in [&["token", "work", "--refresh"][..], &["reveal", "work", "refresh_token"]] {
+            let run = scene.home.run(&[&["-vvv"], command].concat()).expect_code(6);
+            run.expect_said("MAC does not match").expect_unsaid("opening");
+        }
+        std::fs::write(&path, good).unwrap();
+    }
+    assert!(!opened(&scene.home, &["reveal", "work", "refresh_token"]).is_empty());
+}

@@ -194,3 +194,58 @@ fn a_removed_profile_that_comes_back_is_refused_and_can_be_removed_again() {
     scene.home.run(&["remove", "work", "--yes"]).expect_code(0);
     assert!(!document.exists());
 }
+
+#[test]
+fn an_older_client_or_manifest_is_refused_until_it_is_accepted() {
+    let scene = Scene::new();
+    let home = &scene.home;
+    let client = scene.client();
+    let name = client.file_stem().unwrap().to_str().unwrap().to_owned();
+    let manifest = home.vault_dir().join("vault.json");
+    let old = [&client, &manifest].map(|path| (path.clone(), fs::read(path).unwrap()));
+    home.run(&["client", "rename", &name, "elsewhere"]).expect_code(0);
+    home.run(&["client", "rename", "elsewhere", &name]).expect_code(0);
+    home.run(&["use", "other"]).expect_code(0);
+
+    for (path, old) in old {
+        let new = fs::read(&path).unwrap();
+        fs::write(&path, &old).unwrap();
+        let asked = scene.provider.requests().len();
+
+        home.run(&["token", "work", "--refresh"])
+            .expect_code(6)
+            .expect_said("vault verify --accept-rollback");
+        assert_eq!(scene.provider.requests().len(), asked);
+        assert!(fs::read(&path).unwrap() == old, "nothing is repaired");
+
+        fs::write(&path, new).unwrap();
+        home.run(&["token", "work", "--refresh"]).expect_code(0);
+        fs::write(&path, old).unwrap();
+        home.run(&["verify", "--accept-rollback"]).expect_code(0);
+        home.run(&["token", "work", "--refresh"]).expect_code(0);
+    }
+}
+
+#[test]
+fn a_profile_that_is_deleted_is_missed_and_one_that_is_added_is_not_adopted() {
+    let scene = Scene::new();
+    let (home, stranger) = (&scene.home, Scene::new());
+    let work = home.profile("work");
+    let bytes = fs::read(&work).unwrap();
+
+    fs::remove_file(&work).unwrap();
+    home.run(&["token", "work"]).expect_code(3);
+    home.run(&["verify"]).expect_code(0);
+    home.run(&["token", "other"]).expect_code(0);
+    fs::write(&work, bytes).unwrap();
+    home.run(&["token", "work"]).expect_code(0);
+
+    let asked = stranger.provider.requests().len();
+    fs::copy(stranger.home.profile("other"), home.profile("added")).unwrap();
+    fs::write(home.vault_dir().join("profiles/notes.txt"), "not ours").unwrap();
+    home.run(&["token", "added"]).expect_code(6).expect_said("another vault");
+    home.run(&["use", "added"]).expect_code(6);
+    home.run(&["verify"]).expect_code(6).expect_said("added");
+    home.run(&["token", "work", "--refresh"]).expect_code(0);
+    assert_eq!(stranger.provider.requests().len(), asked);
+}

@@ -76,12 +76,12 @@ fn this_program_accepts_what_a_second_one_wrote() {
 }
 
 #[test]
-fn two_programs_agree_on_the_mac_of_a_thousand_random_documents() {
+fn two_programs_agree_on_the_mac_of_ten_thousand_random_documents() {
     let Some(script) = Script::find() else { return };
     let home = Home::bare();
     let (key, vault) = (VaultKey::generate(), VaultId::from_bytes([7; 16]));
     let key_file = home.write("key.txt", expose(&key));
-    let documents: Vec<Map<String, Value>> = random_objects(1000)
+    let documents: Vec<Map<String, Value>> = random_objects(10_000)
         .into_iter()
         .map(|facts| {
             let draft = Draft::new(Format::Profile, vault.clone(), DocumentId::from_bytes([9; 16]));

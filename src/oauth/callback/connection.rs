@@ -39,8 +39,7 @@ fn hear(stream: &mut TcpStream, flow: &Flow) -> Result<Answer, Option<Refusal>> 
     // Some systems hand on the listener's mode to its connections.
     stream.set_nonblocking(false).map_err(|_| None)?;
     let head = read_head(stream)?;
-    let query = head::query(&head, flow.redirect_uri())?;
-    Ok(flow.accept(&query))
+    Ok(head::judge(&head, flow)?)
 }
 
 /// Reads up to the empty line that ends a head. `Err(None)` if there is nobody to answer to.

@@ -4,18 +4,28 @@ use httparse::{EMPTY_HEADER, Error as Malformed, Request, Status};
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::oauth::authorization::{Answer, Flow};
+
 /// More header fields than any browser sends.
 const MAX_FIELDS: usize = 64;
 
 /// Why a request is not even looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+#[non_exhaustive]
+pub enum Refusal {
+    /// It is malformed.
     BadRequest,
+    /// It does not come from following a link.
     Forbidden,
+    /// It is for another path.
     NotFound,
+    /// It is no GET.
     MethodNotAllowed,
+    /// It did not arrive in time.
     Timeout,
+    /// Its first line is too long.
     UriTooLong,
+    /// Its fields are too many or too long.
     FieldsTooLarge,
 }
 
@@ -57,9 +67,20 @@ pub(super) fn is_complete(head: &[u8]) -> bool {
     head.windows(4).any(|window| window == b"\r\n\r\n") || has_stray_byte(head)
 }
 
+/// What the head of one request means for `flow`, whoever sent it.
+///
+/// # Errors
+///
+/// A [`Refusal`] if it is no request that a browser makes for following a redirect to this flow.
+pub fn judge(head: &[u8], flow: &Flow) -> Result<Answer, Refusal> {
+    let query = query(head, flow.redirect_uri())?;
+    Ok(flow.accept(&query))
+}
+
 /// The query of a request for `redirect`, without its `?`; empty if it has none.
-pub(super) fn query(head: &[u8], redirect: &Url) -> Result<Zeroizing<String>, Refusal> {
-    if has_stray_byte(head) {
+fn query(head: &[u8], redirect: &Url) -> Result<Zeroizing<String>, Refusal> {
+    // RFC 9112, 2.2 lets a server skip empty lines before a request; a browser sends none.
+    if has_stray_byte(head) || head.starts_with(b"\r\n") {
         return Err(Refusal::BadRequest);
     }
     let mut fields = [EMPTY_HEADER; MAX_FIELDS];

@@ -106,6 +106,7 @@ fn what_another_parser_might_read_otherwise_is_refused() {
         format!("GET /cb\r\n{HOST}\r\n"),
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(),
         "\x16\x03\x01\x02\r\n\r\n".into(),
+        format!("\r\nGET /cb HTTP/1.1\r\n{HOST}\r\n"),
         "\r\n\r\n".into(),
         String::new(),
     ];
