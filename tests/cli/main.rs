@@ -32,6 +32,7 @@ mod help;
 mod inputs;
 mod keyring;
 mod login;
+mod network;
 mod oidc;
 mod opens;
 mod pins;
