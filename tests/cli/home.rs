@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::provider::{Provider, browser};
+use crate::provider::{Authority, Provider, browser};
 
 /// The program under test.
 pub const VAULT: &str = env!("CARGO_BIN_EXE_vault");
@@ -34,6 +34,14 @@ impl Home {
         std::fs::create_dir(dir.path().join("run")).unwrap();
         make_private(&dir.path().join("run"));
         Self { dir, variables: Vec::new(), runner: Vec::new() }
+    }
+
+    /// The same on a machine that trusts this authority and no other.
+    pub fn trusting(authority: &Authority) -> Self {
+        let mut home = Self::new();
+        let file = home.write("authority.pem", authority.pem());
+        home.set("SSL_CERT_FILE", file.to_str().unwrap());
+        home
     }
 
     /// A home with a vault, a client `desktop` and a logged-in profile `work` at `provider`.

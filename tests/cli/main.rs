@@ -40,6 +40,7 @@ mod keyring;
 mod limits;
 mod login;
 mod neighbours;
+mod network;
 mod oidc;
 mod opens;
 mod pins;

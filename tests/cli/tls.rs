@@ -12,7 +12,7 @@ use crate::provider::{Authority, Config, Endpoint, HOST, Provider, Tls};
 fn a_login_and_a_refresh_work_under_tls() {
     let authority = Authority::new();
     let provider = Provider::start_https(Config::default(), authority.certify(HOST));
-    let home = trusting(&authority);
+    let home = Home::trusting(&authority);
 
     let _ = home.add_profile(&provider, "work").expect_code(0);
     let token = home.run(&["token", "work", "--refresh"]).answer();
@@ -24,7 +24,7 @@ fn a_login_and_a_refresh_work_under_tls() {
 fn tls_1_2_is_good_enough() {
     let authority = Authority::new();
     let provider = Provider::start_https(Config::default(), authority.certify(HOST).of_version_1_2());
-    let home = trusting(&authority);
+    let home = Home::trusting(&authority);
 
     let _ = home.add_profile(&provider, "work").expect_code(0);
     let token = home.run(&["token", "work", "--refresh"]).answer();
@@ -51,7 +51,7 @@ fn wrong(authority: &Authority) -> [(Option<Tls>, &'static str, &'static str); 7
 fn a_wrong_certificate_gets_nothing_of_a_refresh_and_the_right_one_is_trusted_again() {
     let authority = Authority::new();
     let provider = Provider::start_https(Config::default(), authority.certify(HOST));
-    let home = trusting(&authority);
+    let home = Home::trusting(&authority);
     let _ = home.add_profile(&provider, "work").expect_code(0);
     let kept = refresh_token(&home);
 
@@ -78,7 +78,7 @@ fn a_wrong_certificate_gets_nothing_of_a_refresh_and_the_right_one_is_trusted_ag
 fn a_wrong_certificate_ends_a_login_before_it_begins() {
     let authority = Authority::new();
     let provider = Provider::start_https(Config::default(), authority.certify(HOST));
-    let home = trusting(&authority);
+    let home = Home::trusting(&authority);
 
     for (tls, cause, advice) in wrong(&authority) {
         provider.present(tls);
@@ -93,7 +93,7 @@ fn a_wrong_certificate_ends_a_login_before_it_begins() {
 fn a_wrong_certificate_does_not_get_the_code() {
     let authority = Authority::new();
     let provider = Provider::start_https(Config::default(), authority.certify(HOST));
-    let home = trusting(&authority);
+    let home = Home::trusting(&authority);
     let login = start_login(&home, &provider);
     let way_back = crate::provider::browser::authorize(login.url.as_ref().unwrap()).unwrap();
 
@@ -108,7 +108,7 @@ fn a_wrong_certificate_does_not_get_the_code() {
 fn tls_1_0_and_1_1_are_not_spoken() {
     let Some(openssl) = program("openssl") else { return };
     let authority = Authority::new();
-    let home = trusting(&authority);
+    let home = Home::trusting(&authority);
     let (certificate, key) = authority.certificate_and_key(HOST);
     let (certificate, key) = (home.write("server.pem", certificate), home.write("server.key", key));
 
@@ -165,7 +165,7 @@ fn port_of(said: &mut impl BufRead) -> String {
 fn a_machine_that_trusts_nobody_says_how_to_change_that() {
     let authority = Authority::new();
     let provider = Provider::start_https(Config::default(), authority.certify(HOST));
-    let mut home = trusting(&authority);
+    let mut home = Home::trusting(&authority);
     let _ = home.add_profile(&provider, "work").expect_code(0);
     let nothing = home.write("nothing.pem", "");
     home.set("SSL_CERT_FILE", nothing.to_str().unwrap());
@@ -180,12 +180,4 @@ fn start_login(home: &Home, provider: &Provider) -> crate::home::Login {
     let mut arguments = vec!["add-profile", "work", "--no-browser"];
     arguments.extend(options.iter().map(String::as_str));
     home.start_login(&arguments)
-}
-
-/// A home on a machine that trusts this authority and no other.
-fn trusting(authority: &Authority) -> Home {
-    let mut home = Home::new();
-    let file = home.write("authority.pem", authority.pem());
-    home.set("SSL_CERT_FILE", file.to_str().unwrap());
-    home
 }

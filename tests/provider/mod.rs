@@ -55,7 +55,7 @@ mod token;
 mod userinfo;
 mod wire;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -80,16 +80,22 @@ pub struct Provider {
 impl Provider {
     /// Starts a server of plain http on 127.0.0.1 and a free port.
     pub fn start(config: Config) -> Self {
-        Self::listen(config, None)
+        Self::listen(config, None, Ipv4Addr::LOCALHOST.into())
     }
 
     /// Starts a server of https on 127.0.0.1 and a free port, which goes by the host of `tls`.
     pub fn start_https(config: Config, tls: Tls) -> Self {
-        Self::listen(config, Some(tls))
+        Self::listen(config, Some(tls), Ipv4Addr::LOCALHOST.into())
     }
 
-    fn listen(config: Config, tls: Option<Tls>) -> Self {
-        let (shared, address, acceptor) = server::start(config, tls).expect("127.0.0.1 has a free port");
+    /// The same on ::1, where there is IPv6.
+    pub fn start_https_on_ipv6(config: Config, tls: Tls) -> Self {
+        Self::listen(config, Some(tls), Ipv6Addr::LOCALHOST.into())
+    }
+
+    fn listen(config: Config, tls: Option<Tls>, here: IpAddr) -> Self {
+        let (shared, address, acceptor) =
+            server::start(config, tls, here).expect("this machine has a free port");
         Self { shared, address, acceptor: Some(acceptor) }
     }
 

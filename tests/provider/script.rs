@@ -71,6 +71,8 @@ pub enum Fault {
     CommitThenEndAt(usize),
     /// Does the work, then sends these bytes instead of an answer.
     CommitThenBytes(Vec<u8>),
+    /// Does the work, then answers with these header fields besides.
+    CommitThenAdd(Pairs),
     /// Does the work, then answers so many mebibytes of nothing.
     CommitThenFlood(usize),
     /// Does the work, then sends so many bytes of the body and holds the connection.

@@ -1,7 +1,7 @@
 //! Listens, records, lets each request meet its fault, and answers.
 
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
@@ -31,8 +31,9 @@ pub(super) struct Shared {
 pub(super) fn start(
     config: Config,
     tls: Option<Tls>,
+    here: IpAddr,
 ) -> io::Result<(Arc<Shared>, SocketAddr, JoinHandle<()>)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let listener = TcpListener::bind((here, 0))?;
     widen_backlog(&listener)?;
     let address = listener.local_addr()?;
     let base = match &tls {
@@ -167,6 +168,7 @@ impl Shared {
                 let length = answer.body.len().checked_add_signed(more).expect("a length that can be");
                 answer = answer.with("Content-Length", &length.to_string());
             }
+            Fault::CommitThenAdd(fields) => answer.headers.extend(fields),
             Fault::CommitThenGarbage => return stream.finish(GARBAGE),
             Fault::DripBytes(pause) => return self.drip(stream, &answer, pause),
             Fault::CommitThenDelay(time) => self.gate.sleep(time),

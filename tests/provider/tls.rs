@@ -149,7 +149,8 @@ pub(super) fn connect(host: &str, stream: TcpStream) -> io::Result<StreamOwned<C
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(trusting))
         .with_no_client_auth();
-    let host = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let host = ServerName::try_from(bare.to_owned()).map_err(io::Error::other)?;
     let connection = ClientConnection::new(config.into(), host).map_err(io::Error::other)?;
     Ok(StreamOwned::new(connection, stream))
 }
