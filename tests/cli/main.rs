@@ -8,6 +8,7 @@ mod provider;
 
 mod disk;
 mod forge;
+mod holder;
 mod home;
 mod injection;
 mod outside;
@@ -18,6 +19,7 @@ mod waiting;
 
 mod age_program;
 mod agent;
+mod agent_visitors;
 mod answers;
 mod callback;
 mod canaries;
