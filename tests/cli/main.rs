@@ -48,6 +48,7 @@ mod readme;
 mod recovery;
 mod rescue;
 mod rollback;
+mod shell_secrets;
 mod shells;
 mod slots;
 mod tampering;
