@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use crate::home::{Home, Run};
+use crate::holder::{Holder, wait_until};
+use crate::home::Home;
 use crate::outside;
 use crate::provider::{Config, Provider};
 
@@ -180,78 +179,4 @@ fn an_agent_that_says_nothing_is_given_up() {
     holder.verify().expect_code(0);
 
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
-}
-
-/// A home with a vault, whose agent ends with it.
-struct Holder {
-    home: Home,
-}
-
-impl Holder {
-    fn new() -> Self {
-        let home = Home::new();
-        home.run(&["init"]).expect_code(0);
-        Self { home }
-    }
-
-    fn of(home: Home) -> Self {
-        Self { home }
-    }
-
-    fn unlock(&self, time: &str) -> Run {
-        self.home.run(&["unlock", "--for", time])
-    }
-
-    fn verify(&self) -> Run {
-        self.home.run(&["verify", "--no-input"])
-    }
-
-    fn hide_identity(&self) {
-        std::fs::rename(self.home.path("identity.txt"), self.home.path("hidden.txt")).unwrap();
-    }
-
-    fn held_until(&self) -> String {
-        let status: Value = serde_json::from_str(&self.home.run(&["unlocked", "--json"]).answer()).unwrap();
-        status["held_until"].as_str().unwrap().to_owned()
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.home.path("run/vault").join(vault::domain::agent_protocol::SOCKET)
-    }
-
-    /// The process id of the agent: the process that names our runtime directory.
-    fn agent(&self) -> Option<String> {
-        let folder = self.home.path("run/vault");
-        let is_ours = |id: &String| {
-            let call = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-            let mut words = call.split(|byte| *byte == 0).skip(1);
-            words.next() == Some(b"agent-process") && words.next() == folder.to_str().map(str::as_bytes)
-        };
-        let processes = std::fs::read_dir("/proc").unwrap();
-        processes.filter_map(|entry| entry.unwrap().file_name().into_string().ok()).find(is_ours)
-    }
-
-    fn kill_agent(&self) {
-        let id = self.agent().expect("the agent runs");
-        let killed = Command::new("kill").args(["-KILL", &id]).status().unwrap();
-        assert!(killed.success());
-        wait_until("the agent to be gone", || self.agent().is_none());
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        if let Some(id) = self.agent() {
-            let _ = Command::new("kill").args(["-KILL", &id]).status();
-        }
-    }
-}
-
-#[track_caller]
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -146,6 +146,7 @@ fn every_file_is_private_in_the_very_call_that_makes_it() {
         let private = if line.contains("mkdir") { ", 0700)" } else { ", 0600)" };
         assert!(line.contains(private), "{line}");
         assert!(line.contains("mkdir") || line.contains("O_NOFOLLOW"), "{line}");
+        assert!(line.contains("/vault-test-"), "outside of the user's own directories: {line}");
     }
     // A socket has the mode that the umask leaves; nobody else comes into its folder.
     let later = makes.iter().filter(|line| line.contains("chmod") && !line.contains("/run/vault/agent\""));

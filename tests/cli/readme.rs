@@ -28,17 +28,33 @@ fn every_command_stands_in_the_readme() {
 }
 
 #[test]
-fn every_test_that_the_threat_model_names_is_there() {
-    let page = std::fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
+fn every_test_that_the_documentation_names_is_there() {
     let mut sources = String::new();
     read_sources(&root().join("src"), &mut sources);
     read_sources(&root().join("tests"), &mut sources);
 
-    let named: Vec<_> = page.split('`').filter(|word| is_test_name(word)).collect();
+    for (page, least) in [("docs/threat-model.md", 60), ("docs/bad-inputs.md", 100)] {
+        let text = std::fs::read_to_string(root().join(page)).unwrap();
+        let named: Vec<_> = test_names(&text).collect();
+        assert!(named.len() > least, "only {} tests are named in {page}", named.len());
+        for name in named {
+            // Generated inputs come as arguments.
+            assert!(sources.contains(&format!("fn {name}(")), "{page}: there is no test {name}");
+        }
+    }
+}
 
-    assert!(named.len() > 30, "only {} tests are named", named.len());
-    for name in named {
-        assert!(sources.contains(&format!("fn {name}()")), "there is no test {name}");
+#[test]
+fn every_odd_input_has_its_test() {
+    let page = std::fs::read_to_string(root().join("docs/bad-inputs.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with('|') && !line.starts_with("|---"));
+    let rows: Vec<_> = rows.filter(|row| !row.ends_with("| shown by |")).collect();
+
+    assert!(rows.len() > 80, "only {} rows", rows.len());
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+        assert_eq!(cells.len(), 3, "{row}");
+        assert!(test_names(cells[2]).next().is_some(), "no test: {row}");
     }
 }
 
@@ -64,8 +80,14 @@ fn pages() -> Vec<PathBuf> {
     std::iter::once(root().join("README.md")).chain(docs.filter(is_page)).collect()
 }
 
+/// The names of tests among what stands between backticks.
+fn test_names(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').filter(|word| is_test_name(word))
+}
+
 fn is_test_name(word: &str) -> bool {
-    word.matches('_').count() >= 3 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+    let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    word.matches('_').count() >= 3 && word.bytes().all(is_letter)
 }
 
 fn read_sources(folder: &Path, text: &mut String) {
