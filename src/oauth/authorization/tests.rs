@@ -136,6 +136,25 @@ fn a_thousand_flows_share_nothing() {
 }
 
 #[test]
+fn every_bit_of_a_state_is_a_coin() {
+    const FLOWS: usize = 1000;
+    let client = client(ISSUER, false);
+    let mut ones = Vec::new();
+    for _ in 0..FLOWS {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(state(&begin(&client, "openid", &[]))).unwrap();
+        ones.resize(bytes.len() * 8, 0);
+        for (bit, count) in ones.iter_mut().enumerate() {
+            *count += usize::from(bytes[bit / 8] >> (bit % 8) & 1);
+        }
+    }
+
+    // RFC 6749, 10.10: 128 bits at least. Of a thousand throws of a fair coin, fewer than 400 or
+    // more than 600 are heads once in ten thousand million times.
+    assert!(ones.len() >= 128, "{} bits", ones.len());
+    assert!(ones.iter().all(|count| (400..=600).contains(count)), "{ones:?}");
+}
+
+#[test]
 fn only_the_right_state_has_an_effect() {
     let flow = flow();
     let state = state(&flow);
