@@ -40,6 +40,7 @@ mod help;
 mod inputs;
 mod keyring;
 mod limits;
+mod locks;
 mod login;
 mod neighbours;
 mod network;

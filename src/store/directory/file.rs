@@ -208,7 +208,35 @@ impl Files {
 
     /// A file to be locked, made if there is none.
     pub(super) fn open_lock(&self, path: &Path) -> Result<Box<dyn OpenFile>, Error> {
-        self.disk.open(path, Opening::Lock).map_err(failed("open the lock file", path))
+        let plain = |file: Box<dyn OpenFile>| match file.facts()?.kind {
+            Kind::File => Ok(file),
+            _ => Err(io::Error::other("it is not a plain file")),
+        };
+        self.disk.open(path, Opening::Lock).and_then(plain).map_err(failed("open the lock file", path))
+    }
+
+    /// Marks a new file as ours for as long as we live.
+    pub(super) fn claim(&self, path: &Path, file: &mut dyn OpenFile) -> Result<(), Error> {
+        // Windows would keep ourselves from reading it back; there, the lock files cannot be deleted.
+        if cfg!(not(unix)) {
+            return Ok(());
+        }
+        let is_locked = file.try_lock(true).map_err(failed("lock", path))?;
+        let named = self.disk.look_at(path).map_err(failed("look at", path))?;
+        let held = file.facts().map_err(failed("look at", path))?;
+        if is_locked && named.identity == held.identity {
+            return Ok(());
+        }
+        Err(Error::InUse { what: path.display().to_string() })
+    }
+
+    /// Whether a living process has claimed the file.
+    pub(super) fn is_claimed(&self, path: &Path) -> Result<bool, Error> {
+        match self.disk.open(path, Opening::Read).and_then(|mut file| file.try_lock(false)) {
+            Ok(is_free) => Ok(!is_free),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(failed("lock", path)(source)),
+        }
     }
 
     /// Whether `file` is what stands at `path`: not when somebody has deleted or replaced it since it
