@@ -29,6 +29,7 @@ mod chromium;
 mod clocks;
 mod crashes;
 mod crowds;
+mod disk_errors;
 mod errors;
 mod exit_codes;
 mod expiry;

@@ -123,6 +123,7 @@ impl Files {
             if durability == Durability::Durable {
                 // Never twice on one file: after a failed sync the kernel may call lost pages clean.
                 file.sync().map_err(failed("sync", &temporary))?;
+                self.check_written(&temporary, bytes)?;
             }
             self.disk.rename(&temporary, path).map_err(failed("replace", path))
         });
@@ -131,6 +132,12 @@ impl Files {
         }
         written?;
         if durability == Durability::Durable { self.sync_directory(path) } else { Ok(()) }
+    }
+
+    /// Looks whether the disk has kept what it was given.
+    fn check_written(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let is_there = self.read(path)?.is_some_and(|read| read == bytes);
+        if is_there { Ok(()) } else { Err(Error::NotWritten { path: path.to_owned() }) }
     }
 
     /// A new private file; one that exists, or a link, is an error.
