@@ -172,7 +172,7 @@ fn code(error: &ops::Error) -> Code {
 fn store_code(error: &store::Error) -> Code {
     match error {
         store::Error::Unsafe { .. } | store::Error::NotADocument { .. } => Code::Integrity,
-        store::Error::Busy { .. } | store::Error::Conflict { .. } => Code::Later,
+        store::Error::Busy { .. } | store::Error::InUse { .. } | store::Error::Conflict { .. } => Code::Later,
         _ => Code::Storage,
     }
 }

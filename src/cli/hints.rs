@@ -165,7 +165,9 @@ fn store_hints(error: &store::Error) -> Vec<String> {
         }
         store::Error::Unsafe { .. } => "run vault as the user that owns the vault, without sudo".into(),
         store::Error::NotADocument { .. } => "move it away and put the real file back".into(),
-        store::Error::Busy { .. } => "see what the other process is waiting for, then try again".into(),
+        store::Error::Busy { .. } | store::Error::InUse { .. } => {
+            "see what the other process is waiting for, then try again".into()
+        }
         store::Error::Conflict { .. } => "try again".into(),
         _ => "nothing was sent; free some space or mend the permissions, then try again".into(),
     };

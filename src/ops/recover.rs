@@ -4,7 +4,7 @@ use super::documents;
 use super::{Context, Error, Notice, Unlocked};
 use crate::domain::{Profile, ProfileName};
 use crate::seal::{self, Document, Format};
-use crate::store::{Access, Leftover, Lock, Name, Place, Target};
+use crate::store::{self, Access, Leftover, Lock, Name, Place, Target};
 
 /// What an intent says of itself, even one that was cut off.
 const INTENT: &[u8] = b"vault-intent/";
@@ -39,6 +39,9 @@ pub(super) fn recover(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) ->
     let target = Target { name: &stored_as, vault: &vault.id };
     let mut recovered = Recovered::default();
     for leftover in ctx.store.leftovers(target)? {
+        if leftover.is_claimed {
+            return Err(store::Error::InUse { what: stored_as.to_string() }.into());
+        }
         match judge(ctx, vault, name, &leftover)? {
             Verdict::Successor(document) => {
                 ctx.store.promote(target, &leftover)?;

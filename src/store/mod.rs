@@ -126,6 +126,9 @@ pub struct Leftover {
     pub place: Place,
     /// An intent, a successor, or half of one.
     pub bytes: Vec<u8>,
+    /// Whether its writer lives and is at work. Who has asked for the lock before will not meet one,
+    /// unless somebody has deleted the lock file.
+    pub is_claimed: bool,
 }
 
 /// Room for a successor, allocated and durable before anything irreversible is asked of a server.
@@ -221,7 +224,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     ///
-    /// If storage fails.
+    /// [`Error::InUse`] if its writer lives, else if storage fails.
     fn discard(&self, target: Target<'_>, place: Place) -> Result<(), Error>;
 
     /// Moves a leftover that could not be read out of the way, and keeps it.
@@ -376,6 +379,12 @@ pub enum Error {
         what: &'static str,
         /// How long we waited.
         waited: Duration,
+    },
+    /// Another process is at work there, although we hold the lock.
+    #[error("another vault process is writing {what}")]
+    InUse {
+        /// What.
+        what: String,
     },
     /// It was changed since it was read.
     #[error("{name} was changed by another process")]

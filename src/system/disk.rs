@@ -250,11 +250,15 @@ impl OpenFile for File {
     }
 
     fn try_lock(&mut self, alone: bool) -> io::Result<bool> {
-        let locked = if alone { Self::try_lock(self) } else { self.try_lock_shared() };
-        match locked {
-            Ok(()) => Ok(true),
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(error),
+        loop {
+            let locked = if alone { Self::try_lock(self) } else { self.try_lock_shared() };
+            match locked {
+                Ok(()) => return Ok(true),
+                Err(TryLockError::WouldBlock) => return Ok(false),
+                // Unlike its other calls, the standard library leaves this one to us.
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
         }
     }
 }

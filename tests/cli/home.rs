@@ -190,7 +190,13 @@ impl Home {
     /// Runs a command that logs in, and consents in the browser as soon as it shows the address.
     #[must_use = "say what is expected of it"]
     pub fn consent(&self, arguments: &[&str]) -> Run {
-        let login = self.start_login(arguments);
+        Self::consent_to(self.command(arguments), arguments)
+    }
+
+    /// The same for a command that runs the program with these arguments.
+    #[must_use = "say what is expected of it"]
+    pub fn consent_to(command: Command, arguments: &[&str]) -> Run {
+        let login = Login::start(command);
         if let Some(url) = login.url.clone() {
             // A login that refuses the answer closes the connection with a page that says so.
             let _ = browser::consent(&url);
@@ -200,7 +206,22 @@ impl Home {
 
     /// Starts a command that logs in, and waits until it shows the address.
     pub fn start_login(&self, arguments: &[&str]) -> Login {
-        let mut command = self.command(arguments);
+        Login::start(self.command(arguments))
+    }
+}
+
+/// A login that waits for the browser.
+pub struct Login {
+    /// The process.
+    pub child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    said: String,
+    /// Where the user consents; `None` if the program has ended without showing it.
+    pub url: Option<String>,
+}
+
+impl Login {
+    fn start(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -216,21 +237,9 @@ impl Home {
                 break Some(word.to_owned());
             }
         };
-        Login { child, stderr, said, url }
+        Self { child, stderr, said, url }
     }
-}
 
-/// A login that waits for the browser.
-pub struct Login {
-    /// The process.
-    pub child: Child,
-    stderr: BufReader<std::process::ChildStderr>,
-    said: String,
-    /// Where the user consents; `None` if the program has ended without showing it.
-    pub url: Option<String>,
-}
-
-impl Login {
     /// Types a line.
     pub fn paste(&mut self, line: &str) {
         let stdin = self.child.stdin.as_mut().unwrap();

@@ -90,12 +90,29 @@ impl<'a> Tracer<'a> {
         Run::of(arguments, self.command(call, fate, arguments).output().unwrap())
     }
 
+    /// The same with the lines of strace, in which descriptors have the names of their files.
+    pub fn run_traced(&self, call: &Call, fate: Fate<'_>, arguments: &[&str]) -> (Run, Vec<String>) {
+        let mut command = self.traced(&["-e", &inject(call, fate)], arguments);
+        (Run::of(arguments, command.output().unwrap()), self.lines())
+    }
+
+    /// The program, not started yet, whose calls will be in [`Self::lines`] with the names of files.
+    pub fn traced(&self, options: &[&str], arguments: &[&str]) -> Command {
+        let mut command = self.strace();
+        command.arg("-y").args(options).arg("-o").arg(self.home.path("trace")).arg(VAULT).args(arguments);
+        command
+    }
+
+    /// What strace has written of the last program that was traced.
+    pub fn lines(&self) -> Vec<String> {
+        let trace = std::fs::read_to_string(self.home.path("trace")).unwrap();
+        trace.lines().map(str::to_owned).collect()
+    }
+
     /// The same, not started yet.
     pub fn command(&self, call: &Call, fate: Fate<'_>, arguments: &[&str]) -> Command {
-        let from = if fate.lasts { "+" } else { "" };
-        let inject = format!("inject={}:{}:when={}{from}", call.name, fate.what, call.number);
         let mut command = self.strace();
-        command.args(["-o", "/dev/null", "-e", &inject, VAULT]).args(arguments);
+        command.args(["-o", "/dev/null", "-e", &inject(call, fate), VAULT]).args(arguments);
         command
     }
 
@@ -108,6 +125,11 @@ impl<'a> Tracer<'a> {
         }
         command
     }
+}
+
+fn inject(call: &Call, fate: Fate<'_>) -> String {
+    let from = if fate.lasts { "+" } else { "" };
+    format!("inject={}:{}:when={}{from}", call.name, fate.what, call.number)
 }
 
 /// The system call of a line of strace.

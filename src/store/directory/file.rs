@@ -123,6 +123,7 @@ impl Files {
             if durability == Durability::Durable {
                 // Never twice on one file: after a failed sync the kernel may call lost pages clean.
                 file.sync().map_err(failed("sync", &temporary))?;
+                self.check_written(&temporary, bytes)?;
             }
             self.disk.rename(&temporary, path).map_err(failed("replace", path))
         });
@@ -131,6 +132,12 @@ impl Files {
         }
         written?;
         if durability == Durability::Durable { self.sync_directory(path) } else { Ok(()) }
+    }
+
+    /// Looks whether the disk has kept what it was given.
+    fn check_written(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let is_there = self.read(path)?.is_some_and(|read| read == bytes);
+        if is_there { Ok(()) } else { Err(Error::NotWritten { path: path.to_owned() }) }
     }
 
     /// A new private file; one that exists, or a link, is an error.
@@ -208,7 +215,35 @@ impl Files {
 
     /// A file to be locked, made if there is none.
     pub(super) fn open_lock(&self, path: &Path) -> Result<Box<dyn OpenFile>, Error> {
-        self.disk.open(path, Opening::Lock).map_err(failed("open the lock file", path))
+        let plain = |file: Box<dyn OpenFile>| match file.facts()?.kind {
+            Kind::File => Ok(file),
+            _ => Err(io::Error::other("it is not a plain file")),
+        };
+        self.disk.open(path, Opening::Lock).and_then(plain).map_err(failed("open the lock file", path))
+    }
+
+    /// Marks a new file as ours for as long as we live.
+    pub(super) fn claim(&self, path: &Path, file: &mut dyn OpenFile) -> Result<(), Error> {
+        // Windows would keep ourselves from reading it back; there, the lock files cannot be deleted.
+        if cfg!(not(unix)) {
+            return Ok(());
+        }
+        let is_locked = file.try_lock(true).map_err(failed("lock", path))?;
+        let named = self.disk.look_at(path).map_err(failed("look at", path))?;
+        let held = file.facts().map_err(failed("look at", path))?;
+        if is_locked && named.identity == held.identity {
+            return Ok(());
+        }
+        Err(Error::InUse { what: path.display().to_string() })
+    }
+
+    /// Whether a living process has claimed the file.
+    pub(super) fn is_claimed(&self, path: &Path) -> Result<bool, Error> {
+        match self.disk.open(path, Opening::Read).and_then(|mut file| file.try_lock(false)) {
+            Ok(is_free) => Ok(!is_free),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(failed("lock", path)(source)),
+        }
     }
 
     /// Whether `file` is what stands at `path`: not when somebody has deleted or replaced it since it

@@ -224,8 +224,9 @@ impl Store for Directory {
     fn leftovers(&self, target: Target<'_>) -> Result<Vec<Leftover>, Error> {
         let mut found = Vec::new();
         for place in [Place::Beside, Place::Second] {
-            if let Some(bytes) = self.files.read(&self.place(target, place))? {
-                found.push(Leftover { place, bytes });
+            let path = self.place(target, place);
+            if let Some(bytes) = self.files.read(&path)? {
+                found.push(Leftover { place, bytes, is_claimed: self.files.is_claimed(&path)? });
             }
         }
         Ok(found)
@@ -248,7 +249,11 @@ impl Store for Directory {
     }
 
     fn discard(&self, target: Target<'_>, place: Place) -> Result<(), Error> {
-        self.files.remove(&self.place(target, place))
+        let path = self.place(target, place);
+        if self.files.is_claimed(&path)? {
+            return Err(Error::InUse { what: target.name.to_string() });
+        }
+        self.files.remove(&path)
     }
 
     fn set_aside(&self, target: Target<'_>, place: Place) -> Result<(), Error> {

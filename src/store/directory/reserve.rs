@@ -50,8 +50,13 @@ pub(super) fn reserve(
 fn make_room(files: &Files, path: &Path, intent: &[u8], size: usize) -> Result<Box<dyn OpenFile>, Error> {
     files.make_parent(path)?;
     let mut file = files.create(path)?;
-    let made = fill(&mut *file, path, intent, size).and_then(|()| files.sync_directory(path));
-    if made.is_err() {
+    // A second line behind the lock of the grant, whose file somebody may delete while it is held.
+    let made = files
+        .claim(path, &mut *file)
+        .and_then(|()| fill(&mut *file, path, intent, size))
+        .and_then(|()| files.sync_directory(path));
+    // What is in use is another's.
+    if made.as_ref().is_err_and(|error| !matches!(error, Error::InUse { .. })) {
         let _ = files.remove(path);
     }
     made.map(|()| file)
