@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
-use reqwest::blocking::{Body, Client, RequestBuilder};
+use reqwest::blocking::{Body, Client, ClientBuilder, RequestBuilder};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url, form_urlencoded};
@@ -68,6 +68,8 @@ pub struct Https {
     remote: OnceLock<Client>,
     /// For this machine: never through a proxy.
     local: OnceLock<Client>,
+    /// The same without TLS, for which no certificates are read.
+    plain: OnceLock<Client>,
 }
 
 impl Https {
@@ -77,12 +79,15 @@ impl Https {
     }
 
     fn client(&self, url: &Url) -> Result<&Client, reqwest::Error> {
-        let is_local = is_loopback(url);
-        let slot = if is_local { &self.local } else { &self.remote };
+        let (slot, build): (_, Build) = match (is_loopback(url), url.scheme()) {
+            (true, "http") => (&self.plain, |builder| local(builder).tls_certs_only([])),
+            (true, _) => (&self.local, local),
+            (false, _) => (&self.remote, |builder| builder),
+        };
         if let Some(client) = slot.get() {
             return Ok(client);
         }
-        let client = build(is_local)?;
+        let client = build(strict()).build()?;
         Ok(slot.get_or_init(|| client))
     }
 }
@@ -102,25 +107,28 @@ impl Http for Https {
     }
 }
 
+/// Makes a client fit for a kind of place.
+type Build = fn(ClientBuilder) -> ClientBuilder;
+
 /// No redirects, no cookies, no compression, no second try behind our back.
-fn build(is_local: bool) -> Result<Client, reqwest::Error> {
+fn strict() -> ClientBuilder {
     // Fails only if there is a provider already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = Client::builder()
+    Client::builder()
         .user_agent(concat!("vault/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(0)
-        .referer(false);
-    if !is_local {
-        return builder.build();
-    }
+        .referer(false)
+}
+
+fn local(builder: ClientBuilder) -> ClientBuilder {
     // RFC 6761, 6.3: the name means this machine, whatever a resolver says. Port 0 stands for the
     // one in the URL.
     let here = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
     let here = here.map(|ip| SocketAddr::new(ip, 0));
-    builder.no_proxy().resolve_to_addrs("localhost", &here).build()
+    builder.no_proxy().resolve_to_addrs("localhost", &here)
 }
 
 fn prepare(client: &Client, request: &Request) -> RequestBuilder {

@@ -61,32 +61,33 @@ pub(super) fn load<T: DeserializeOwned>(
     name: &Name,
     format: Format,
 ) -> Result<Option<Loaded<T>>, Error> {
-    let Some((document, revision)) = verified(ctx, vault, key, name, format)? else { return Ok(None) };
-    if let Some((document, revision)) = current(ctx, vault, name, document, revision, |id| {
-        let mark = ctx.memory.mark(vault, id)?;
-        Ok((mark, verified(ctx, vault, key, name, format)?))
-    })? {
-        let facts = facts(name, &document)?;
-        return Ok(Some(Loaded { document, facts, revision }));
-    }
-    Ok(None)
+    let Some(read) = verified(ctx, vault, key, name, format)? else { return Ok(None) };
+    dated(ctx, vault, key, name, format, read)
 }
 
-/// How a document is read.
-pub(super) type Load<T> =
-    fn(Context<'_>, &VaultId, &VaultKey, &Name, Format) -> Result<Option<Loaded<T>>, Error>;
-
-/// Reads and verifies a document, however old it is.
-pub(super) fn load_of_any_age<T: DeserializeOwned>(
+/// Dates a document that has just been read and verified.
+pub(super) fn dated<T: DeserializeOwned>(
     ctx: Context<'_>,
     vault: &VaultId,
     key: &VaultKey,
     name: &Name,
     format: Format,
+    (document, revision): (Verified, Revision),
 ) -> Result<Option<Loaded<T>>, Error> {
-    let Some((document, revision)) = verified(ctx, vault, key, name, format)? else { return Ok(None) };
+    let read = current(ctx, vault, name, document, revision, |id| {
+        let mark = ctx.memory.mark(vault, id)?;
+        Ok((mark, verified(ctx, vault, key, name, format)?))
+    })?;
+    read.map(|read| loaded(name, read)).transpose()
+}
+
+/// A document with its facts.
+pub(super) fn loaded<T: DeserializeOwned>(
+    name: &Name,
+    (document, revision): (Verified, Revision),
+) -> Result<Loaded<T>, Error> {
     let facts = facts(name, &document)?;
-    Ok(Some(Loaded { document, facts, revision }))
+    Ok(Loaded { document, facts, revision })
 }
 
 type Read = Option<(Verified, Revision)>;
@@ -133,7 +134,7 @@ fn verified(
     let document = parse(name, &stored.bytes)?;
     check_format(name, &document, format)?;
     let document = document.verify(vault, key).map_err(refused(name))?;
-    Ok(Some((document, stored.revision)))
+    Ok(Some((document, stored.revision())))
 }
 
 /// Writes a document and its mark.

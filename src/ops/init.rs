@@ -69,7 +69,12 @@ fn remember_identity(ctx: Context<'_>, vault: &VaultId, path: &Path) -> Result<(
 
 fn write(ctx: Context<'_>, id: VaultId, key: VaultKey, slot: KeySlot) -> Result<Unlocked, Error> {
     let unlocked_by = slot.kind.as_str();
-    let facts = Manifest { created_at: ctx.clock.now(), slots: vec![slot], default_profile: None };
+    let facts = Manifest {
+        created_at: ctx.clock.now(),
+        slots: vec![slot],
+        default_profile: None,
+        default_profile_name: None,
+    };
     let document = Draft::new(Format::Manifest, id.clone(), DocumentId::from_bytes(random_bytes()))
         .facts(&facts)
         .sign(&key);

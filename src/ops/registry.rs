@@ -70,14 +70,23 @@ pub fn default_profile(ctx: Context<'_>, manifest: &Manifest) -> Result<ProfileN
     let Some(id) = &manifest.default_profile else {
         return only_profile(ctx);
     };
+    if let Some(name) = &manifest.default_profile_name
+        && is_document(ctx, name, id)?
+    {
+        return Ok(name.clone());
+    }
     for name in ctx.store.profiles()? {
-        let Some(stored) = ctx.store.read(&Name::Profile(name.clone()))? else { continue };
-        if Document::parse(&stored.bytes).is_ok_and(|document| document.id() == id) {
+        if is_document(ctx, &name, id)? {
             return Ok(name);
         }
     }
     // It was chosen and is gone: another one is not what was meant.
     Err(no_default(ctx)?)
+}
+
+fn is_document(ctx: Context<'_>, name: &ProfileName, id: &DocumentId) -> Result<bool, Error> {
+    let Some(stored) = ctx.store.read(&Name::Profile(name.clone()))? else { return Ok(false) };
+    Ok(Document::parse(&stored.bytes).is_ok_and(|document| document.id() == id))
 }
 
 fn no_default(ctx: Context<'_>) -> Result<Error, Error> {
@@ -101,6 +110,7 @@ pub fn set_default(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Re
     let id = vault.profile(ctx, name)?.document.id().clone();
     key_slots::update(ctx, vault, |manifest| {
         manifest.default_profile = Some(id);
+        manifest.default_profile_name = Some(name.clone());
         Ok(())
     })?;
     Ok(())

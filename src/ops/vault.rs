@@ -3,8 +3,8 @@
 use super::documents::{self, Loaded};
 use super::{Context, Error, Notice};
 use crate::domain::{KeyId, VaultId};
-use crate::seal::{Document, Format, Manifest, VaultKey};
-use crate::store::{self, Name, Pin};
+use crate::seal::{Document, Format, Manifest, VaultKey, Verified};
+use crate::store::{self, Name, Pin, Revision};
 use crate::unlock::{self, Ways};
 
 /// Most key slots. They are tried before the manifest can be verified, and a forged one could hold
@@ -14,6 +14,7 @@ const MAX_SLOTS: usize = 32;
 /// The vault before it is unlocked. Nothing in its manifest has been verified.
 pub struct Vault {
     document: Document,
+    revision: Revision,
     manifest: Manifest,
 }
 
@@ -35,7 +36,7 @@ impl Vault {
             let odd = crate::seal::Error::Facts(format!("it has more than {MAX_SLOTS} key slots"));
             return Err(documents::refused(&Name::Manifest)(odd));
         }
-        Ok(Some(Self { document, manifest }))
+        Ok(Some(Self { document, revision: stored.revision(), manifest }))
     }
 
     /// The vault that must be there.
@@ -69,7 +70,9 @@ impl Vault {
     ///
     /// If no slot gives the key, the key is not the pinned one, or the manifest was changed.
     pub fn unlock(self, ctx: Context<'_>) -> Result<Unlocked, Error> {
-        self.unlock_with(ctx, documents::load)
+        self.unlock_with(ctx, |ctx, vault, key, read| {
+            documents::dated(ctx, vault, key, &Name::Manifest, Format::Manifest, read)
+        })
     }
 
     /// The same for a vault that was restored: its manifest may be older than the last one seen.
@@ -78,30 +81,36 @@ impl Vault {
     ///
     /// As [`Self::unlock`], except for the age of the manifest.
     pub fn unlock_restored(self, ctx: Context<'_>) -> Result<Unlocked, Error> {
-        self.unlock_with(ctx, documents::load_of_any_age)
+        self.unlock_with(ctx, |_, _, _, read| documents::loaded(&Name::Manifest, read).map(Some))
     }
 
-    fn unlock_with(self, ctx: Context<'_>, load: documents::Load<Manifest>) -> Result<Unlocked, Error> {
+    fn unlock_with(self, ctx: Context<'_>, date: Date) -> Result<Unlocked, Error> {
         let id = self.id().clone();
         let kid = self.kid().clone();
-        let pin = accepted(ctx, &id, &kid)?;
+        let place = accepted(ctx, &id, &kid)?;
         let opened = unlock::open(&id, &kid, &self.manifest.slots, &with_remembered(ctx, &id))?;
         for warning in &opened.warnings {
             ctx.notices.notice(&Notice::WeakUnlock { what: warning.to_string() });
         }
         let key = opened.key;
-        let manifest = load(ctx, &id, &key, &Name::Manifest, Format::Manifest)?
+        let document = self.document.verify(&id, &key).map_err(documents::refused(&Name::Manifest))?;
+        let manifest = date(ctx, &id, &key, (document, self.revision))?
             .ok_or_else(|| Error::NoVault { location: ctx.store.location() })?;
-        if pin.is_none() {
-            ctx.notices.notice(&Notice::FirstUse { kid: kid.clone() });
-            remember(ctx, &id, kid);
-        } else if ctx.pinned.is_none() && ctx.memory.known_vault()?.is_none() {
-            // Known, and in a new place.
-            warn_unless_saved(ctx, ctx.memory.set_known_vault(&id));
+        match place {
+            Place::Known => {}
+            Place::New => warn_unless_saved(ctx, ctx.memory.set_known_vault(&id)),
+            Place::FirstUse => {
+                ctx.notices.notice(&Notice::FirstUse { kid: kid.clone() });
+                remember(ctx, &id, kid);
+            }
         }
         Ok(Unlocked { id, key, manifest })
     }
 }
+
+/// How the age of a verified manifest is judged.
+type Date =
+    fn(Context<'_>, &VaultId, &VaultKey, (Verified, Revision)) -> Result<Option<Loaded<Manifest>>, Error>;
 
 /// The ways, and the identity files that this machine remembers. One that was named comes first.
 fn with_remembered<'a>(ctx: Context<'a>, vault: &VaultId) -> Ways<'a> {
@@ -114,21 +123,31 @@ fn with_remembered<'a>(ctx: Context<'a>, vault: &VaultId) -> Ways<'a> {
     ways
 }
 
+/// What this machine knows of the vault in its place.
+enum Place {
+    /// All of it, or nothing is to be remembered because the user has pinned the key.
+    Known,
+    /// The vault is known, and stands in a new place.
+    New,
+    /// Nothing.
+    FirstUse,
+}
+
 /// Refuses a vault whose key is not the one that this machine, or the user, has pinned.
-fn accepted(ctx: Context<'_>, vault: &VaultId, kid: &KeyId) -> Result<Option<Pin>, Error> {
+fn accepted(ctx: Context<'_>, vault: &VaultId, kid: &KeyId) -> Result<Place, Error> {
+    let not_accepted = |by_environment| Err(Error::KeyNotAccepted { kid: kid.clone(), by_environment });
     if let Some(pinned) = ctx.pinned {
-        let pin = Pin { kids: vec![pinned.clone()], since: ctx.clock.now() };
-        let refused = || Error::KeyNotAccepted { kid: kid.clone(), by_environment: true };
-        return if pinned == kid { Ok(Some(pin)) } else { Err(refused()) };
+        return if pinned == kid { Ok(Place::Known) } else { not_accepted(true) };
     }
-    if ctx.memory.known_vault()?.is_some_and(|known| known != *vault) {
+    let known = ctx.memory.known_vault()?;
+    if known.as_ref().is_some_and(|known| known != vault) {
         return Err(Error::OtherVault { location: ctx.store.location(), kid: kid.clone() });
     }
     match ctx.memory.pin(vault)? {
-        Some(pin) if !pin.kids.contains(kid) => {
-            Err(Error::KeyNotAccepted { kid: kid.clone(), by_environment: false })
-        }
-        pin => Ok(pin),
+        None => Ok(Place::FirstUse),
+        Some(pin) if !pin.kids.contains(kid) => not_accepted(false),
+        Some(_) if known.is_none() => Ok(Place::New),
+        Some(_) => Ok(Place::Known),
     }
 }
 

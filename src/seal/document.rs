@@ -182,8 +182,7 @@ impl Document {
     ///
     /// [`Error::Facts`] if they are not of the right form.
     pub fn facts<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_value(Value::Object(self.fields.clone()))
-            .map_err(|error| Error::Facts(error.to_string()))
+        T::deserialize(&self.fields).map_err(|error| Error::Facts(error.to_string()))
     }
 
     /// The fields that are neither of the envelope nor of `T`: those of a later version, or of somebody

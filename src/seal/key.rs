@@ -1,6 +1,7 @@
 //! The vault key: the one age identity to which every secret is sealed.
 
 use std::io::{BufReader, Read};
+use std::sync::OnceLock;
 
 use age::armor::ArmoredReader;
 use age::x25519;
@@ -39,12 +40,21 @@ const MAX_HEADER: usize = 4 * 1024;
 /// The vault key. It cannot be printed; [`VaultKey::to_identity_file`] is the one way out.
 pub struct VaultKey {
     identity: x25519::Identity,
+    /// For the vault that was asked about first. There is hardly ever a second, and each document that
+    /// is verified needs both.
+    derived: OnceLock<(VaultId, Derived)>,
+}
+
+/// What is derived from the key for one vault.
+struct Derived {
+    id: KeyId,
+    mac_key: Zeroizing<[u8; 32]>,
 }
 
 impl VaultKey {
     /// A new key from the operating system's random numbers.
     pub fn generate() -> Self {
-        Self { identity: x25519::Identity::generate() }
+        Self::of(x25519::Identity::generate())
     }
 
     /// Reads an age identity file that holds one key, as slots hold it: comments are allowed.
@@ -61,8 +71,11 @@ impl VaultKey {
         let (Some(key), None) = (keys.next(), keys.next()) else {
             return Err(Error::NotAKey);
         };
-        let identity = key.parse().map_err(|_| Error::NotAKey)?;
-        Ok(Self { identity })
+        key.parse().map(Self::of).map_err(|_| Error::NotAKey)
+    }
+
+    fn of(identity: x25519::Identity) -> Self {
+        Self { identity, derived: OnceLock::new() }
     }
 
     /// The key as an age identity file: the plaintext of every key slot.
@@ -76,21 +89,27 @@ impl VaultKey {
     /// Derived, so that a document cannot claim another key: HKDF-SHA256 of the identity's
     /// upper-case text, salt = vault id, info = `vault/v1/kid`, first 16 bytes.
     pub fn id(&self, vault: &VaultId) -> KeyId {
-        KeyId::from_bytes(*self.derive::<16>(vault, "vault/v1/kid"))
+        self.derived(vault, |derived| derived.id.clone())
     }
 
     /// The key of the MAC over every document of the vault `vault`.
     pub(super) fn mac_key(&self, vault: &VaultId) -> Zeroizing<[u8; 32]> {
-        self.derive(vault, "vault/v1/doc-mac")
+        self.derived(vault, |derived| derived.mac_key.clone())
     }
 
-    fn derive<const N: usize>(&self, vault: &VaultId, info: &str) -> Zeroizing<[u8; N]> {
+    fn derived<T>(&self, vault: &VaultId, wanted: impl Fn(&Derived) -> T) -> T {
+        let (first, derived) = self.derived.get_or_init(|| (vault.clone(), self.derive(vault)));
+        if first == vault { wanted(derived) } else { wanted(&self.derive(vault)) }
+    }
+
+    fn derive(&self, vault: &VaultId) -> Derived {
         let text = self.identity.to_string();
         let salt = vault.to_string();
         let hkdf = Hkdf::<Sha256>::new(Some(salt.as_bytes()), text.expose_secret().as_bytes());
-        let mut bytes = Zeroizing::new([0; N]);
-        hkdf.expand(info.as_bytes(), bytes.as_mut()).expect("HKDF-SHA256 gives up to 8160 bytes");
-        bytes
+        Derived {
+            id: KeyId::from_bytes(*expand(&hkdf, "vault/v1/kid")),
+            mac_key: expand(&hkdf, "vault/v1/doc-mac"),
+        }
     }
 
     /// Seals `plaintext` as an armored age message that this key opens.
@@ -133,6 +152,12 @@ pub fn decryptor(message: &[u8]) -> Option<age::Decryptor<ArmoredReader<BufReade
     age::Decryptor::new_buffered(ArmoredReader::new(message)).ok()
 }
 
+fn expand<const N: usize>(hkdf: &Hkdf<Sha256>, info: &str) -> Zeroizing<[u8; N]> {
+    let mut bytes = Zeroizing::new([0; N]);
+    hkdf.expand(info.as_bytes(), bytes.as_mut()).expect("HKDF-SHA256 gives up to 8160 bytes");
+    bytes
+}
+
 fn read_bounded(reader: impl Read) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut plaintext = Zeroizing::new(Vec::new());
     // A tampered payload shows itself only here, as an I/O error.
@@ -141,4 +166,24 @@ fn read_bounded(reader: impl Read) -> Result<Zeroizing<Vec<u8>>, Error> {
         return Err(Error::TooLong);
     }
     Ok(plaintext)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_derived_belongs_to_the_vault_that_is_asked_about() {
+        let key = VaultKey::generate();
+        let again = VaultKey::from_identity_file(&key.to_identity_file()).unwrap();
+        let [one, two] = [1, 2].map(|byte| VaultId::from_bytes([byte; 16]));
+
+        assert_eq!(key.id(&one), again.id(&one));
+        assert_ne!(key.id(&one), key.id(&two));
+        assert_ne!(key.mac_key(&one), key.mac_key(&two));
+        // Asked about in another order.
+        let fresh = VaultKey::from_identity_file(&key.to_identity_file()).unwrap();
+        assert_eq!((fresh.id(&two), fresh.id(&one)), (key.id(&two), key.id(&one)));
+        assert_eq!(fresh.mac_key(&one), key.mac_key(&one));
+    }
 }

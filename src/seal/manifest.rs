@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{DocumentId, KeySlot};
+use crate::domain::{DocumentId, KeySlot, ProfileName};
 
 /// What the manifest says about the vault as a whole.
 ///
@@ -18,4 +18,8 @@ pub struct Manifest {
     /// The profile that is meant where none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_profile: Option<DocumentId>,
+    /// What that profile was called when it was chosen, to find it at once. If its document is not
+    /// there any more, it is looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_profile_name: Option<ProfileName>,
 }

@@ -40,13 +40,18 @@ impl fmt::Display for Name {
     }
 }
 
-/// The bytes of a document and which state of it they are.
+/// A document as it was read.
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// The document.
     pub bytes: Vec<u8>,
-    /// To be named when it is replaced.
-    pub revision: Revision,
+}
+
+impl Stored {
+    /// Which state of the document it is, to be named when it is replaced.
+    pub fn revision(&self) -> Revision {
+        Revision::of(&self.bytes)
+    }
 }
 
 /// One state of one document.

@@ -228,7 +228,9 @@ impl OpenFile for File {
     }
 
     fn read(&mut self, limit: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        // Room for all of it at once: growing would read it in many small pieces.
+        let length = self.metadata()?.len().min(limit);
+        let mut bytes = Vec::with_capacity(length as usize);
         self.take(limit).read_to_end(&mut bytes)?;
         Ok(bytes)
     }

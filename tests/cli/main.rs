@@ -39,6 +39,7 @@ mod files;
 mod full_disks;
 mod generated;
 mod help;
+mod hot_path;
 mod inputs;
 mod keyring;
 mod limits;

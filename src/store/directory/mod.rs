@@ -165,7 +165,7 @@ impl Store for Directory {
     fn read(&self, name: &Name) -> Result<Option<Stored>, Error> {
         self.check_place_of(name)?;
         let bytes = self.files.read(&self.path(name))?;
-        Ok(bytes.map(|bytes| Stored { revision: Revision::of(&bytes), bytes }))
+        Ok(bytes.map(|bytes| Stored { bytes }))
     }
 
     fn write(&self, name: &Name, bytes: &[u8], expected: Expected<'_>) -> Result<(), Error> {

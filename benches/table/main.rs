@@ -1,0 +1,142 @@
+//! `cargo bench --bench table`: what vault costs, beside programs that everybody knows, as one page.
+//!
+//! Every number is of the same run; contestants take turns, so that whatever else the machine does hits
+//! all alike. What matters is the ratios. Nothing here fails because it is slow. Options, after `--`:
+//!
+//! - `--also NAME=FILE`: another build of the program in the same tables, such as the one of yesterday
+//! - `--default FILE`, `--static FILE`: a program that is there already, instead of building it
+//! - `--rounds N`: so many rounds for what takes a millisecond, and fewer for what takes longer
+//!
+//! `cargo test` runs it too, and only sees that everything works: each thing once, and nothing printed.
+#![allow(clippy::disallowed_methods, reason = "the benchmark owns its home, its files and its environment")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the benchmark talks to a person")]
+#![allow(unreachable_pub, reason = "the modules of a program have no outside")]
+
+#[path = "../../tests/provider/mod.rs"]
+mod provider;
+
+mod builds;
+mod counts;
+mod machine;
+mod measure;
+mod page;
+mod refresh;
+mod server;
+mod syncs;
+mod world;
+
+use std::process::ExitCode;
+
+use builds::Build;
+use measure::{Contestant, take_turns};
+use page::{Bar, Page};
+use server::Server;
+use world::{World, text};
+
+/// So many profiles are many.
+const MANY: usize = 10_000;
+
+/// How much is done.
+struct Size {
+    many: usize,
+    rounds: usize,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, rest @ ..] = &arguments[..]
+        && word == counts::PEAK
+    {
+        return counts::peak_of(rest);
+    }
+    // Only `cargo bench` says this.
+    let measures = arguments.iter().any(|argument| argument == "--bench");
+    let done = if measures { measure(&arguments) } else { try_everything() };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("the benchmark stopped: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(arguments: &[String]) -> Result<(), String> {
+    let mut page = Page::new(true);
+    let builds = builds::all(arguments, &mut page)?;
+    let rounds = builds::value(arguments, "--rounds").map_or(Ok(400), |count| count.parse().map_err(text))?;
+    fill(&mut page, &builds, &Size { many: MANY, rounds })?;
+    page.finish();
+    Ok(())
+}
+
+/// Each thing once, with few profiles.
+fn try_everything() -> Result<(), String> {
+    fill(&mut Page::new(false), &[Build::ours()], &Size { many: 3, rounds: 1 })
+}
+
+fn fill(page: &mut Page, builds: &[Build], size: &Size) -> Result<(), String> {
+    page.say(&machine::describe());
+    let server = Server::start(false)?;
+    let one = World::new(&builds[0].file, &server, &[])?;
+    let many = World::new(&builds[0].file, &server, &[])?;
+    many.crowd(size.many - 1)?;
+    cached_token(page, builds, size, &one, &many)?;
+    list(page, builds, size, &many)?;
+    refresh::compare(page, builds, size)?;
+    counts::peak_memory(page, builds, &one, &many)?;
+    counts::system_calls(page, builds, &one, &many)?;
+    counts::instructions(page, builds, &one, &many)
+}
+
+/// A fresh token, from one profile and from many, beside the least that any program costs.
+fn cached_token(
+    page: &mut Page,
+    builds: &[Build],
+    size: &Size,
+    one: &World,
+    many: &World,
+) -> Result<(), String> {
+    let mut contestants =
+        vec![Contestant::program("`/bin/true`", || many.command("/bin/true".as_ref(), &[]))];
+    if let Some(age) = builds::installed("age") {
+        let (item, key) = one.export_item()?;
+        contestants.push(Contestant::program("`age -d` of one item", move || {
+            let mut command = one.command(&age, &["-d", "-i"]);
+            command.arg(&key).arg(&item);
+            command
+        }));
+    } else {
+        page.left_out("`age -d`, for want of age");
+    }
+    let mut bars = Vec::new();
+    for Build { name, file, at_most } in builds {
+        let mut add = |what: String, world, arguments: &'static [&str], has_bar: bool| {
+            if let (true, Some(at_most)) = (has_bar, *at_most) {
+                bars.push(Bar { row: what.clone(), at_most });
+            }
+            contestants.push(Contestant::program(what, move || World::command(world, file, arguments)));
+        };
+        add(format!("`vault --version`, {name}"), one, &["--version"], false);
+        add(format!("`vault token work`, {name}"), one, &["token", "work"], true);
+        add(format!("… of {} profiles, {name}", size.many), many, &["token", "work"], true);
+        add(format!("… the default one of {}, {name}", size.many), many, &["token"], true);
+    }
+    let times = take_turns(size.rounds, contestants)?;
+    page.ratios("A cached token", &times, 0, &bars);
+    Ok(())
+}
+
+fn list(page: &mut Page, builds: &[Build], size: &Size, many: &World) -> Result<(), String> {
+    let mut contestants = Vec::new();
+    for Build { name, file, .. } in builds {
+        for (what, arguments) in [("vault list", &["list"][..]), ("vault list --json", &["list", "--json"])] {
+            contestants.push(Contestant::program(format!("`{what}`, {name}"), move || {
+                many.command(file, arguments)
+            }));
+        }
+    }
+    let times = take_turns(size.rounds.div_ceil(20), contestants)?;
+    page.limits(&format!("A list of {} profiles", size.many), &times, 0.3);
+    Ok(())
+}
