@@ -252,7 +252,12 @@ fn answers(session: &mut Session) {
         }
     }
     session.run("env work --format dotenv --set S=client_secret -vvv", Answer::Secret);
+    session.expect(0, "env work --format github --set S=client_secret -vvv", Answer::Secret);
+    session.home.set("GITHUB_ACTIONS", "true");
     session.expect(0, "env work --format github --set S=client_secret -vvv", Answer::Masked);
+    let (masked, _) = session.runs.last().unwrap();
+    assert!(masked.stderr.matches("::add-mask::").count() >= 2, "{masked:?}");
+    session.home.unset("GITHUB_ACTIONS");
     for field in ["access_token", "api_key", "client_secret", "refresh_token"] {
         for options in ["-vvv", "--no-input", "--json -vv", "-q"] {
             session.expect(0, &format!("reveal work {field} {options}"), Answer::Secret);
@@ -512,6 +517,14 @@ fn other_programs(session: &mut Session) {
     session.home.set("BROWSER", &browser);
     session.home.set("DISPLAY", ":99");
     session.expect(12, "login work --timeout 1s -vvv", Answer::Plain);
+    for seen in ["seen-by-inputs-browser", "seen-by-inputs-passphrase-command"] {
+        let seen = std::fs::read_to_string(home.join(seen)).unwrap();
+        let open = seen.lines().filter(|line| line.contains(" -> ") && line.contains("/vault"));
+        let ours: Vec<&str> = open.filter(|line| !line.contains("/seen-by-")).collect();
+        assert!(ours.is_empty(), "they inherit files of the vault: {ours:?}");
+        // Whoever asks for the passphrase is part of unlocking; the browser is not.
+        assert!(!seen.contains("VAULT_IDENTITY_FILE=") || seen.contains("passphrase-command"), "{seen}");
+    }
     session.home.unset("BROWSER");
     session.home.unset("DISPLAY");
 }

@@ -226,6 +226,35 @@ fn another_program_of_the_user_cannot_look_into_a_process_that_waits() {
 }
 
 #[test]
+fn programs_that_lie_in_the_working_directory_are_not_run() {
+    let provider = Provider::start(Config::default());
+    let mut home = Home::logged_in(&provider);
+    let folder = home.path("downloads");
+    fs::create_dir(&folder).unwrap();
+    let marker = home.path("was-run");
+    for name in
+        ["xdg-open", "gio", "gnome-open", "kde-open", "wslview", "age-plugin-evil", "sh", "dbus-launch"]
+    {
+        let path = folder.join(name);
+        fs::write(&path, format!("#!/bin/sh\necho {name} >>{}\n", marker.display())).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let evil = age::plugin::Identity::default_for_plugin("evil").unwrap();
+    let plugin = home.write("plugin.txt", format!("{evil}\n"));
+    home.set("DISPLAY", ":99");
+    let run = |home: &Home, arguments: &[&str]| {
+        let output = home.command(arguments).current_dir(&folder).output().unwrap();
+        Run::of(arguments, output)
+    };
+
+    run(&home, &["login", "work", "--timeout", "1s"]).expect_code(12);
+    home.set("VAULT_IDENTITY_FILE", plugin.to_str().unwrap());
+    run(&home, &["init", "--vault-dir", "other", "--identity", plugin.to_str().unwrap()]).expect_code(4);
+
+    assert!(!marker.exists(), "{}", fs::read_to_string(&marker).unwrap());
+}
+
+#[test]
 fn a_process_that_is_made_to_crash_leaves_no_core() {
     let provider = Provider::start(Config::default());
     let nobody = Nobody::new(&provider);

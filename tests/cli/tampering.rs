@@ -175,6 +175,26 @@ fn an_unknown_field_outlives_every_change_under_its_mac() {
 }
 
 #[test]
+fn a_variable_that_loads_code_is_refused_even_under_a_mac() {
+    let scene = Scene::new();
+    let home = &scene.home;
+    let asked = scene.provider.requests().len();
+    let work = home.profile("work");
+    let before = std::fs::read(&work).unwrap();
+    for name in ["LD_PRELOAD", "PATH", "BASH_ENV", "NODE_OPTIONS", "GIT_SSH_COMMAND", "https_proxy"] {
+        edit(&work, |document| document["exports"] = json!({ name: "access_token" }));
+        forge::sign(home, &work);
+
+        for command in [&["exec", "work", "--", "true"][..], &["env", "work"], &["token", "work"]] {
+            let run = home.run(command);
+            assert_eq!((run.code, run.stdout.as_str()), (6, ""), "{name}: {}", run.stderr);
+        }
+        std::fs::write(&work, &before).unwrap();
+    }
+    assert_eq!(scene.provider.requests().len(), asked);
+}
+
+#[test]
 fn other_spaces_another_order_and_other_line_ends_change_nothing() {
     let scene = Scene::new();
     let home = &scene.home;
