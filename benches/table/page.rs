@@ -55,7 +55,9 @@ impl Page {
 
     /// Times, and their ratio to the contestant number `reference`.
     pub fn ratios(&self, title: &str, times: &[Times], reference: usize, bars: &[Bar]) {
-        let unit = times[reference].median().as_secs_f64();
+        let reference = &times[reference];
+        let unit = reference.median().as_secs_f64();
+        let processor = reference.processor().as_secs_f64();
         let rows: Vec<Vec<String>> = times
             .iter()
             .map(|times| {
@@ -63,13 +65,14 @@ impl Page {
                 let bar = bars.iter().find(|bar| bar.row == times.name);
                 let mut row = timed(times);
                 row.push(format!("{ratio:.2}"));
+                row.push(format!("{:.2}", times.processor().as_secs_f64() / processor));
                 row.push(bar.map_or_else(String::new, |bar| {
                     format!("at most {}: {}", bar.at_most, verdict(ratio <= bar.at_most))
                 }));
                 row
             })
             .collect();
-        self.table(title, &["", "median, ms", "p5", "p95", "ratio", "bar"], &rows);
+        self.table(title, &["", "median, ms", "p5", "p95", "CPU, ms", "ratio", "ratio of CPU", "bar"], &rows);
     }
 
     /// Times that must stay below so many seconds.
@@ -82,13 +85,13 @@ impl Page {
                 row
             })
             .collect();
-        self.table(title, &["", "median, ms", "p5", "p95", "bar"], &rows);
+        self.table(title, &["", "median, ms", "p5", "p95", "CPU, ms", "bar"], &rows);
     }
 }
 
 /// Name, median and the percentiles, as cells.
 fn timed(times: &Times) -> Vec<String> {
-    let cells = [times.median(), times.percentile(5), times.percentile(95)];
+    let cells = [times.median(), times.percentile(5), times.percentile(95), times.processor()];
     let mut row = vec![times.name.clone()];
     row.extend(cells.map(milliseconds));
     row
