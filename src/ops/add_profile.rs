@@ -74,7 +74,7 @@ pub fn add_profile(
 /// The older half of an interrupted rename of a client is no client to choose from.
 fn finish_renames(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
     let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
-    rename::finish(ctx, vault)
+    rename::finish(ctx, vault).map(|_| ())
 }
 
 fn check_free(ctx: Context<'_>, name: &ProfileName) -> Result<(), Error> {

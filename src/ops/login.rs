@@ -174,6 +174,14 @@ pub(super) fn exchange(
         });
     match redeemed {
         Ok((reservation, account, answer)) => {
+            if party.client.facts.binding() != binding {
+                // The grant is sealed for the way in which its client has just proven itself, and would be
+                // refused beside a client that still says the other one. It comes first therefore; if it
+                // cannot be written, the grant is saved all the same.
+                if let Err(error) = party.client.save_if_changed(ctx, vault) {
+                    log::warn!("the client could not be written before the grant: {error}");
+                }
+            }
             let consent = NewConsent { grant_id, account, answer, old_is_spent, now: ctx.clock.now() };
             let profile = consent.save(ctx, vault, &party, reservation)?;
             // After the grant, which nothing may stand in the way of.

@@ -15,11 +15,15 @@ use crate::store::{Access, Expected, Lock, Name, Target};
 /// [`Error::NoProfile`], or [`Error::ProfileExists`] if the new name is taken.
 pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ProfileName, to: &ProfileName) -> Result<(), Error> {
     let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
-    finish(ctx, vault)?;
+    let finished = finish(ctx, vault)?;
     recover::recover(ctx, vault, from)?;
     // A profile whose making was interrupted may be waiting under the new name.
     recover::recover(ctx, vault, to)?;
-    let profile = vault.profile(ctx, from)?;
+    let profile = match vault.profile(ctx, from) {
+        // This very rename was interrupted, and is through now.
+        Err(Error::NoProfile { .. }) if is_through(ctx, &finished, from, to)? => return Ok(()),
+        found => found?,
+    };
     rescue::check_none_outstanding(ctx, vault, &profile)?;
     if ctx.store.profiles()?.contains(to) {
         return Err(Error::ProfileExists { name: to.to_string() });
@@ -31,6 +35,16 @@ pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ProfileName, to: &Profi
     let old = Name::Profile(from.clone());
     recover::clear(ctx, Target { name: &old, vault: &vault.id })?;
     Ok(ctx.store.remove(&old)?)
+}
+
+/// Whether the old name has just gone, and the new one is there.
+fn is_through(
+    ctx: Context<'_>,
+    finished: &[Name],
+    from: &ProfileName,
+    to: &ProfileName,
+) -> Result<bool, Error> {
+    Ok(finished.contains(&Name::Profile(from.clone())) && ctx.store.profiles()?.contains(to))
 }
 
 /// Removes a profile with its secrets and its cached token. Its grant stays alive at the provider.
@@ -48,20 +62,25 @@ pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<
         Err(Error::Removed { .. }) => return Ok(ctx.store.remove(&stored_as)?),
         found => found?,
     };
+    // The document last, because only who finds it can run this again; its tombstone after it, or else
+    // it would be taken for a copy that has come back.
+    cache::forget(ctx, vault, &profile)?;
     recover::clear(ctx, Target { name: &stored_as, vault: &vault.id })?;
     ctx.store.remove(&stored_as)?;
     documents::bury(ctx, &profile.document);
-    cache::forget(ctx, vault, &profile)
+    Ok(())
 }
 
 /// Finishes renames that were interrupted between writing the new document and removing the old
-/// one. The caller holds the vault lock alone.
+/// one, and says which names are gone. The caller holds the vault lock alone.
 ///
 /// # Errors
 ///
 /// As the storage says.
-pub(super) fn finish(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
-    older_halves(ctx, vault)?.iter().try_for_each(|name| Ok(ctx.store.remove(name)?))
+pub(super) fn finish(ctx: Context<'_>, vault: &Unlocked) -> Result<Vec<Name>, Error> {
+    let older = older_halves(ctx, vault)?;
+    older.iter().try_for_each(|name| ctx.store.remove(name))?;
+    Ok(older)
 }
 
 /// What interrupted renames have left under the old names.

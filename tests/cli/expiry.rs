@@ -1,11 +1,12 @@
 //! A user whose cached token has too little life left to be answered, so that the next call refreshes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::time::Duration;
 
-use crate::home::{Home, Run, VAULT};
+use crate::home::{Home, Run, VAULT, make_private};
 use crate::provider::{Config, Endpoint, Provider, Rotation};
 
 /// Long enough for the slowest machine, and only ever waited for by a test that fails.
@@ -117,36 +118,73 @@ pub fn start_and_hold(provider: &Provider, home: &Home) -> Child {
 }
 
 /// All files of a home, to be put back later.
-pub struct Snapshot(BTreeMap<PathBuf, Vec<u8>>);
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// What the files hold.
+    pub files: BTreeMap<PathBuf, Rc<Vec<u8>>>,
+    /// Where they lie.
+    pub folders: BTreeSet<PathBuf>,
+}
 
 impl Snapshot {
     /// The files as they are now.
     pub fn of(home: &Home) -> Self {
         let files = FOLDERS.iter().flat_map(|folder| home.files(folder));
-        Self(files.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect())
+        Self {
+            files: files.map(|path| (path.clone(), Rc::new(std::fs::read(path).unwrap()))).collect(),
+            folders: folders(home),
+        }
     }
 
     /// Puts them back and removes all others.
     pub fn restore(&self, home: &Home) {
         for path in FOLDERS.iter().flat_map(|folder| home.files(folder)) {
-            if !self.0.contains_key(&path) {
+            if !self.files.contains_key(&path) {
                 std::fs::remove_file(path).unwrap();
             }
         }
-        for (path, bytes) in &self.0 {
-            std::fs::write(path, bytes).unwrap();
+        // The inner ones come last in their order.
+        for folder in folders(home).iter().rev().filter(|folder| !self.folders.contains(*folder)) {
+            std::fs::remove_dir(folder).unwrap();
         }
+        for folder in self.folders.iter().filter(|folder| !folder.exists()) {
+            std::fs::create_dir(folder).unwrap();
+            make_private(folder);
+        }
+        for path in self.changed(home) {
+            std::fs::write(&path, &*self.files[&path]).unwrap();
+        }
+    }
+
+    /// What a file held.
+    pub fn get(&self, path: &Path) -> Option<&[u8]> {
+        self.files.get(path).map(|bytes| bytes.as_slice())
     }
 
     /// Whether the files are as they were.
     #[track_caller]
     pub fn assert_unchanged(&self, home: &Home) {
-        let now = Self::of(home);
-        assert_eq!(self.0.keys().collect::<Vec<_>>(), now.0.keys().collect::<Vec<_>>());
-        for (path, bytes) in &self.0 {
-            assert!(now.0[path] == *bytes, "{} has changed", path.display());
-        }
+        let changed = self.changed(home);
+        assert!(changed.is_empty(), "{changed:?}");
     }
+
+    /// The files that were changed, made or removed since.
+    pub fn changed(&self, home: &Home) -> BTreeSet<PathBuf> {
+        let now = Self::of(home).files;
+        let differs = |path: &&PathBuf| self.files.get(*path) != now.get(*path);
+        self.files.keys().chain(now.keys()).filter(differs).cloned().collect()
+    }
+}
+
+fn folders(home: &Home) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<_> = FOLDERS.iter().map(|folder| home.path(folder)).collect();
+    while let Some(folder) = open.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        open.extend(entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()));
+        found.insert(folder);
+    }
+    found
 }
 
 const FOLDERS: [&str; 3] = ["data", "state", "cache"];

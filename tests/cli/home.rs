@@ -21,7 +21,21 @@ pub struct Home {
 impl Home {
     /// An empty home with an identity file, and `VAULT_IDENTITY_FILE` naming it.
     pub fn new() -> Self {
-        let mut home = Self::bare();
+        Self::bare().with_identity()
+    }
+
+    /// The same in memory, where the machine has such a place: for tests that write a thousand times,
+    /// and have no use for a real disk.
+    pub fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if !memory.is_dir() {
+            return Self::new();
+        }
+        Self::bare_in(memory).with_identity()
+    }
+
+    fn with_identity(self) -> Self {
+        let mut home = self;
         let identity = home.path("identity.txt");
         write_identity(&identity);
         home.set("VAULT_IDENTITY_FILE", identity.to_str().unwrap());
@@ -30,7 +44,11 @@ impl Home {
 
     /// An empty home, and nothing that unlocks.
     pub fn bare() -> Self {
-        let dir = tempfile::Builder::new().prefix("vault-test-").tempdir().unwrap();
+        Self::bare_in(&std::env::temp_dir())
+    }
+
+    fn bare_in(place: &Path) -> Self {
+        let dir = tempfile::Builder::new().prefix("vault-test-").tempdir_in(place).unwrap();
         std::fs::create_dir(dir.path().join("run")).unwrap();
         make_private(&dir.path().join("run"));
         Self { dir, variables: Vec::new(), runner: Vec::new() }
@@ -323,7 +341,8 @@ pub fn write_identity(path: &Path) {
     make_private(path);
 }
 
-fn make_private(path: &Path) {
+/// Gives it to its owner alone.
+pub fn make_private(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = if path.is_dir() { 0o700 } else { 0o600 };
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();

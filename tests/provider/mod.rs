@@ -70,12 +70,18 @@ pub use tls::{Authority, HOST, Tls};
 
 use server::Shared;
 
+/// Who shares the state of a server that serves nobody: its [`Provider`], and the acceptor.
+const HOLDERS: usize = 2;
+
 /// A running authorization server; dropping it stops it and wakes every request it holds.
 pub struct Provider {
     shared: Arc<Shared>,
     address: SocketAddr,
     acceptor: Option<JoinHandle<()>>,
 }
+
+/// What a server remembered at some moment.
+pub struct Memory(state::State);
 
 impl Provider {
     /// Starts a server of plain http on 127.0.0.1 and a free port.
@@ -225,6 +231,26 @@ impl Provider {
     /// Removes the app's access in the user's account: every grant of this client ends.
     pub fn revoke_user_grant(&self, client_id: &str, user: &str) {
         self.shared.state().revoke_by_user(client_id, user);
+    }
+
+    /// Waits until every request that any client has sent by now is dealt with, also those of
+    /// clients that were killed.
+    pub fn settle(&self) {
+        // Connections are accepted in their order: with this one, all before it are.
+        let _ = browser::get(&self.url("/settle"), &[]);
+        while Arc::strong_count(&self.shared) > HOLDERS {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// All that the server remembers now.
+    pub fn memory(&self) -> Memory {
+        Memory(self.shared.state().clone())
+    }
+
+    /// Forgets whatever has happened since.
+    pub fn recall(&self, memory: &Memory) {
+        *self.shared.state() = memory.0.clone();
     }
 
     /// Every code, access token, refresh token and ID token ever issued, to be searched for.

@@ -69,6 +69,7 @@ struct RefreshToken {
     successors: Vec<String>,
 }
 
+#[derive(Clone)]
 pub(super) struct AccessToken {
     pub(super) family: usize,
     pub(super) scopes: Vec<String>,
@@ -85,6 +86,7 @@ pub(super) enum Presented {
     Dead,
 }
 
+#[derive(Clone)]
 pub(super) struct State {
     pub(super) config: Config,
     pub(super) requests: Vec<Request>,

@@ -115,20 +115,30 @@ impl Files {
     /// The caller holds a lock that keeps other writers of `path` away, so that the temporary file
     /// has a fixed name and one that a killed writer left is simply taken over.
     pub(super) fn replace(&self, path: &Path, bytes: &[u8], durability: Durability) -> Result<(), Error> {
+        self.replace_by(&with_suffix(path, ".tmp"), path, bytes, durability)
+    }
+
+    /// The same with this temporary file, which is on the same file system.
+    pub(super) fn replace_by(
+        &self,
+        temporary: &Path,
+        path: &Path,
+        bytes: &[u8],
+        durability: Durability,
+    ) -> Result<(), Error> {
         self.make_parent(path)?;
-        let temporary = with_suffix(path, ".tmp");
-        self.remove(&temporary)?;
-        let written = self.create(&temporary).and_then(|mut file| {
-            file.write(bytes).map_err(failed("write", &temporary))?;
+        self.remove(temporary)?;
+        let written = self.create(temporary).and_then(|mut file| {
+            file.write(bytes).map_err(failed("write", temporary))?;
             if durability == Durability::Durable {
                 // Never twice on one file: after a failed sync the kernel may call lost pages clean.
-                file.sync().map_err(failed("sync", &temporary))?;
-                self.check_written(&temporary, bytes)?;
+                file.sync().map_err(failed("sync", temporary))?;
+                self.check_written(temporary, bytes)?;
             }
-            self.disk.rename(&temporary, path).map_err(failed("replace", path))
+            self.disk.rename(temporary, path).map_err(failed("replace", path))
         });
         if written.is_err() {
-            let _ = self.disk.remove(&temporary);
+            let _ = self.disk.remove(temporary);
         }
         written?;
         if durability == Durability::Durable { self.sync_directory(path) } else { Ok(()) }
@@ -173,8 +183,11 @@ impl Files {
             return Ok(());
         }
         self.check_place_of_new(parent)?;
+        let is_missing = |folder: &&Path| self.disk.look_at(folder).is_err();
+        let missing: Vec<&Path> = parent.ancestors().take_while(is_missing).collect();
         self.disk.make_directories(parent).map_err(failed("make", parent))?;
-        self.sync_directory(parent)
+        // Each is an entry in the one above it, and is lost with the power if that is not synced.
+        missing.into_iter().rev().try_for_each(|folder| self.sync_directory(folder))
     }
 
     /// Refuses to make root's directories in a place of somebody else, where that user could change

@@ -40,8 +40,7 @@ impl Directory {
         value: &T,
         durability: Durability,
     ) -> Result<(), Error> {
-        let _lock = self.lock_state(vault)?;
-        self.write_fact(&self.fact_path(vault, fact), value, durability)
+        self.write_fact(vault, &self.fact_path(vault, fact), value, durability)
     }
 
     fn lock_state(&self, vault: &VaultId) -> Result<Box<dyn crate::store::Held>, Error> {
@@ -57,10 +56,19 @@ impl Directory {
         }
     }
 
-    fn write_fact<T: Serialize>(&self, path: &Path, value: &T, durability: Durability) -> Result<(), Error> {
+    /// One writer at a time, so that the temporary file has one name for all facts, and one that a
+    /// killed writer left is taken over by the next write of any fact.
+    fn write_fact<T: Serialize>(
+        &self,
+        vault: &VaultId,
+        path: &Path,
+        value: &T,
+        durability: Durability,
+    ) -> Result<(), Error> {
+        let _lock = self.lock_state(vault)?;
         let mut bytes = serde_json::to_vec(value).expect("a fact can be written to memory");
         bytes.push(b'\n');
-        self.files.replace(path, &bytes, durability)
+        self.files.replace_by(&self.fact_path(vault, "fact.tmp"), path, &bytes, durability)
     }
 }
 
@@ -86,8 +94,7 @@ impl Memory for Directory {
     }
 
     fn set_known_vault(&self, vault: &VaultId) -> Result<(), Error> {
-        let _lock = self.lock_state(vault)?;
-        self.write_fact(&self.place_path(), vault, Durability::Durable)
+        self.write_fact(vault, &self.place_path(), vault, Durability::Durable)
     }
 
     fn identities(&self, vault: &VaultId) -> Result<Vec<PathBuf>, Error> {

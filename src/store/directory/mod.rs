@@ -12,6 +12,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{
     Access, Error, Expected, Held, Leftover, Lock, Name, Patience, Place, Reservation, Revision, Store,
@@ -25,6 +26,9 @@ use file::{Durability, Files};
 const CLIENTS: &str = "clients";
 const PROFILES: &str = "profiles";
 const LOCKS: &str = "locks";
+
+/// Longest wait for another process that proves the same; it takes less than a millisecond.
+const PROBE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The three directories that belong to one user.
 #[derive(Clone, Debug)]
@@ -182,7 +186,11 @@ impl Store for Directory {
 
     fn remove(&self, name: &Name) -> Result<(), Error> {
         self.check()?;
-        self.files.remove(&self.path(name))
+        let path = self.path(name);
+        self.files.remove(&path)?;
+        // A token may come back after a power loss. A document may not: what is done after its removal
+        // takes it for gone.
+        if matches!(name, Name::Token(..)) { Ok(()) } else { self.files.sync_directory(&path) }
     }
 
     fn clients(&self) -> Result<Vec<ClientName>, Error> {
@@ -268,8 +276,12 @@ impl Store for Directory {
 
     fn prove_writable(&self) -> Result<(), Error> {
         self.check()?;
-        // Another process may be proving the same.
-        let probe = self.places.vault.join(format!(".probe-{}", crate::system::random_id()));
+        // One process at a time, so that the probe has a fixed name, and one that was left by a killed
+        // process is taken over.
+        let patience = Patience { limit: PROBE_LIMIT, on_wait: &|| {} };
+        let lock = self.places.vault.join("locks/probe.lock");
+        let _lock = self.wait(&lock, "the vault directory", Access::Exclusive, &patience)?;
+        let probe = self.places.vault.join(".probe");
         self.files.replace(&probe, b"vault\n", Durability::Durable)?;
         self.files.remove(&probe)
     }
