@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGXFSZ};
 
-const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+/// What a terminal or a person sends. SIGTSTP too: the time of a request goes on while its process is
+/// stopped by Ctrl-Z, and an answer that came meanwhile would be dropped.
+const SIGNALS: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGTSTP];
 
-/// While it lives, SIGINT, SIGTERM and SIGHUP wait; when it is dropped, one that came takes effect.
+/// While it lives, the signals that end or stop a process wait; when it is dropped, one that came
+/// takes effect.
 ///
 /// The wait is bounded: what happens meanwhile has its own deadline.
 #[must_use = "signals wait only while it lives"]

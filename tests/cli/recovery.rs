@@ -171,6 +171,25 @@ fn a_signal_waits_until_the_new_token_is_safe() {
     }
 }
 
+#[test]
+fn ctrl_z_stops_the_process_only_when_the_new_token_is_safe() {
+    use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
+    let (provider, home) = expired();
+    let before = std::fs::read(home.profile("work")).unwrap();
+    provider.script(Endpoint::Token, vec![Fault::CommitThenHold]);
+    let child = start_and_hold(&provider, &home);
+
+    kill_process(pid(&child), Signal::TSTP).unwrap();
+    provider.release();
+
+    let (_, status) = waitpid(Some(pid(&child)), WaitOptions::UNTRACED).unwrap().unwrap();
+    assert!(status.stopped(), "{status:?}");
+    assert!(std::fs::read(home.profile("work")).unwrap() != before, "stopped before the token was safe");
+    kill_process(pid(&child), Signal::CONT).unwrap();
+    assert!(provider.is_live_access_token(&finish(child, &["token", "work"]).answer()));
+    assert_eq!(refreshes(&provider), 1);
+}
+
 fn pid(child: &Child) -> rustix::process::Pid {
     rustix::process::Pid::from_child(child)
 }
