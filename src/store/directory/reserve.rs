@@ -63,9 +63,8 @@ fn make_room(files: &Files, path: &Path, intent: &[u8], size: usize) -> Result<B
 }
 
 fn fill(file: &mut dyn OpenFile, path: &Path, intent: &[u8], size: usize) -> Result<(), Error> {
-    let mut content = Vec::with_capacity(size.max(intent.len()));
-    content.extend_from_slice(intent);
-    content.resize(size.max(intent.len()), b' ');
+    let mut content = vec![b' '; size.max(intent.len())];
+    content[..intent.len()].copy_from_slice(intent);
     file.write(&content).map_err(failed("reserve", path))?;
     file.sync().map_err(failed("sync", path))
 }
