@@ -127,18 +127,24 @@ fn no_file_holds_more_than_one_thought() {
 
 #[test]
 fn no_file_of_tests_is_forgotten() {
-    let main = std::fs::read_to_string("tests/cli/main.rs").unwrap();
-    let declared = |name: &str| main.lines().any(|line| line.trim() == format!("mod {name};"));
-    let mut forgotten = BTreeSet::new();
-    for entry in std::fs::read_dir("tests/cli").unwrap() {
+    let forgotten: BTreeSet<String> =
+        ["tests/cli", "tests/simulation"].into_iter().flat_map(undeclared_modules).collect();
+    assert!(forgotten.is_empty(), "not in main.rs, so never run:\n{}", lines(&forgotten));
+}
+
+fn undeclared_modules(folder: &str) -> Vec<String> {
+    let main = std::fs::read_to_string(format!("{folder}/main.rs")).unwrap();
+    let is_declared = |name: &str| main.lines().any(|line| line.trim() == format!("mod {name};"));
+    let mut undeclared = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let is_module = path.extension().is_some_and(|it| it == "rs") || path.join("mod.rs").exists();
-        if is_module && name != "main" && !declared(&name) {
-            forgotten.insert(name);
+        if is_module && name != "main" && !is_declared(&name) {
+            undeclared.push(format!("{folder}/{name}"));
         }
     }
-    assert!(forgotten.is_empty(), "not in tests/cli/main.rs, so never run:\n{}", lines(&forgotten));
+    undeclared
 }
 
 /// One file of the library, without its tests.

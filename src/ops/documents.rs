@@ -206,8 +206,8 @@ impl Unlocked {
         name: &ProfileName,
     ) -> Result<Option<Loaded<Profile>>, Error> {
         let stored_as = Name::Profile(name.clone());
-        let found = load::<Profile>(ctx, &self.id, &self.key, &stored_as, Format::Profile)?;
-        match found {
+        let found = load::<Profile>(ctx, &self.id, &self.key, &stored_as, Format::Profile);
+        match self.without_old_half(ctx, &stored_as, found)? {
             Some(profile) if profile.facts.name != *name => Err(Error::Misplaced {
                 document: stored_as.to_string(),
                 name: profile.facts.name.to_string(),
@@ -257,13 +257,53 @@ impl Unlocked {
         name: &ClientName,
     ) -> Result<Option<Loaded<Client>>, Error> {
         let stored_as = Name::Client(name.clone());
-        let found = load::<Client>(ctx, &self.id, &self.key, &stored_as, Format::Client)?;
-        match found {
+        let found = load::<Client>(ctx, &self.id, &self.key, &stored_as, Format::Client);
+        match self.without_old_half(ctx, &stored_as, found)? {
             Some(client) if client.facts.name != *name => {
                 Err(Error::Misplaced { document: stored_as.to_string(), name: client.facts.name.to_string() })
             }
             found => Ok(found),
         }
+    }
+}
+
+impl Unlocked {
+    /// What was found under a name that a rename may be giving up just now, or was interrupted in giving
+    /// up: the document is old because its newer half has the new name, and counts as gone.
+    fn without_old_half<T>(
+        &self,
+        ctx: Context<'_>,
+        name: &Name,
+        found: Result<Option<Loaded<T>>, Error>,
+    ) -> Result<Option<Loaded<T>>, Error> {
+        let Err(Error::RolledBack { .. }) = &found else { return found };
+        let Some(stored) = ctx.store.read(name)? else { return Ok(None) };
+        let old = parse(name, &stored.bytes)?;
+        if self.has_newer_half(ctx, name, &old)? { Ok(None) } else { found }
+    }
+
+    /// Whether a newer state of `old`, which stands under `name`, stands under another name: a rename was
+    /// interrupted between writing the new document and removing the old one.
+    pub(super) fn has_newer_half(
+        &self,
+        ctx: Context<'_>,
+        name: &Name,
+        old: &Document,
+    ) -> Result<bool, Error> {
+        let names: Vec<Name> = match name {
+            Name::Client(_) => ctx.store.clients()?.into_iter().map(Name::Client).collect(),
+            _ => ctx.store.profiles()?.into_iter().map(Name::Profile).collect(),
+        };
+        for other in names.iter().filter(|other| *other != name) {
+            let Some(stored) = ctx.store.read(other)? else { continue };
+            let is_newer = |found: &Document| found.id() == old.id() && found.generation() > old.generation();
+            // One that cannot be read is reported by whoever needs it.
+            let Ok(found) = Document::parse(&stored.bytes) else { continue };
+            if is_newer(&found) && found.verify(&self.id, &self.key).is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

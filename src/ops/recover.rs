@@ -43,12 +43,17 @@ pub(super) fn recover(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) ->
             return Err(store::Error::InUse { what: stored_as.to_string() }.into());
         }
         match judge(ctx, vault, name, &leftover)? {
+            // It may have been a rename: then the grant goes on under the other name, and two documents
+            // must not both spend its refresh token.
+            Verdict::Intent(current) if vault.has_newer_half(ctx, &stored_as, &current)? => {
+                return Err(documents::no_profile(ctx, name));
+            }
             Verdict::Successor(document) => {
                 ctx.store.promote(target, &leftover)?;
                 documents::mark(ctx, &document);
                 ctx.notices.notice(&Notice::Recovered { profile: name.clone() });
             }
-            Verdict::Intent => recovered.uncertain = true,
+            Verdict::Intent(_) => recovered.uncertain = true,
             Verdict::Stale => ctx.store.discard(target, leftover.place)?,
             Verdict::Unreadable => {
                 ctx.store.set_aside(target, leftover.place)?;
@@ -71,8 +76,8 @@ pub(super) fn clear(ctx: Context<'_>, target: Target<'_>) -> Result<(), Error> {
 enum Verdict {
     /// A complete document that comes after the current one.
     Successor(Document),
-    /// A request was about to be made after the current one.
-    Intent,
+    /// A request, or a rename, was about to be made after the current one, which this is.
+    Intent(Document),
     /// Its writer had finished, or had not begun.
     Stale,
     /// Torn by a crash, or not a successor of this profile.
@@ -116,7 +121,10 @@ fn is_unused_room(bytes: &[u8]) -> bool {
 fn judge_intent(intent: &Document, current: Option<&Document>) -> Verdict {
     let is_next =
         |current: &Document| current.id() == intent.id() && current.generation() < intent.generation();
-    if current.is_some_and(is_next) { Verdict::Intent } else { Verdict::Stale }
+    match current.filter(|current| is_next(current)) {
+        Some(current) => Verdict::Intent(current.clone()),
+        None => Verdict::Stale,
+    }
 }
 
 fn judge_successor(document: &Document, current: Option<&Document>, is_newest: bool) -> Verdict {

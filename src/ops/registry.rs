@@ -71,22 +71,27 @@ pub fn default_profile(ctx: Context<'_>, manifest: &Manifest) -> Result<ProfileN
         return only_profile(ctx);
     };
     if let Some(name) = &manifest.default_profile_name
-        && is_document(ctx, name, id)?
+        && generation(ctx, name, id)?.is_some()
     {
         return Ok(name.clone());
     }
+    let mut found = None;
     for name in ctx.store.profiles()? {
-        if is_document(ctx, &name, id)? {
-            return Ok(name);
-        }
+        // An interrupted rename leaves two of them; the newer one counts.
+        found = found.max(generation(ctx, &name, id)?.map(|generation| (generation, name)));
     }
-    // It was chosen and is gone: another one is not what was meant.
-    Err(no_default(ctx)?)
+    match found {
+        Some((_, name)) => Ok(name),
+        // It was chosen and is gone: another one is not what was meant.
+        None => Err(no_default(ctx)?),
+    }
 }
 
-fn is_document(ctx: Context<'_>, name: &ProfileName, id: &DocumentId) -> Result<bool, Error> {
-    let Some(stored) = ctx.store.read(&Name::Profile(name.clone()))? else { return Ok(false) };
-    Ok(Document::parse(&stored.bytes).is_ok_and(|document| document.id() == id))
+/// The generation of the document `id`, if it stands under `name`.
+fn generation(ctx: Context<'_>, name: &ProfileName, id: &DocumentId) -> Result<Option<u64>, Error> {
+    let Some(stored) = ctx.store.read(&Name::Profile(name.clone()))? else { return Ok(None) };
+    let document = Document::parse(&stored.bytes).ok().filter(|document| document.id() == id);
+    Ok(document.map(|document| document.generation()))
 }
 
 fn no_default(ctx: Context<'_>) -> Result<Error, Error> {

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{Context, Error, Unlocked, cache, documents, recover, rescue};
+use super::{Context, Error, Loaded, Unlocked, cache, documents, recover, rescue, successor};
 use crate::domain::{DocumentId, Profile, ProfileName};
 use crate::seal::Document;
-use crate::store::{Access, Expected, Lock, Name, Target};
+use crate::store::{Access, Expected, Lock, Name, Reservation, Target};
 
 /// Gives a profile another name. Grants, tokens and the default profile follow: they name its
 /// document.
@@ -30,11 +30,34 @@ pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ProfileName, to: &Profi
     }
     let facts = Profile { name: to.clone(), ..profile.facts.clone() };
     let document = profile.next().facts(&facts).sign(&vault.key);
+    let (old, new) = (Name::Profile(from.clone()), Name::Profile(to.clone()));
+    let intent = announce(ctx, vault, &old, &profile)?;
     // The new one first: a crash leaves both, and the old one is recognised as older.
-    documents::save(ctx, &Name::Profile(to.clone()), &document, Expected::Absent)?;
-    let old = Name::Profile(from.clone());
-    recover::clear(ctx, Target { name: &old, vault: &vault.id })?;
-    Ok(ctx.store.remove(&old)?)
+    if let Err(error) = documents::save(ctx, &new, &document, Expected::Absent) {
+        // It may be there all the same.
+        match ctx.store.remove(&new) {
+            Ok(()) => intent.discard(),
+            Err(_) => intent.keep(),
+        }
+        return Err(error);
+    }
+    ctx.store.remove(&old)?;
+    intent.discard();
+    Ok(())
+}
+
+/// Leaves word beside the old document, so that whoever finds both after a crash knows why, and does not
+/// use the grant of the old one.
+fn announce(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    old: &Name,
+    profile: &Loaded<Profile>,
+) -> Result<Box<dyn Reservation>, Error> {
+    let id = profile.document.id();
+    let grant_id = profile.facts.grant.as_ref().map_or(id, |grant| &grant.id);
+    let next = successor::Next { generation: profile.document.generation(), grant_id };
+    successor::reserve(ctx, vault, Target { name: old, vault: &vault.id }, id, next)
 }
 
 /// Whether the old name has just gone, and the new one is there.

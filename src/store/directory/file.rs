@@ -319,6 +319,61 @@ mod tests {
         }
     }
 
+    /// The disk of the machine, and the directories that were synced on it.
+    #[derive(Default)]
+    struct Watched {
+        synced: std::sync::Mutex<Vec<PathBuf>>,
+    }
+
+    impl Disk for Watched {
+        fn sync_directory(&self, path: &Path) -> io::Result<()> {
+            self.synced.lock().unwrap().push(path.to_owned());
+            SystemDisk.sync_directory(path)
+        }
+
+        fn user(&self) -> u32 {
+            SystemDisk.user()
+        }
+
+        fn look_at(&self, path: &Path) -> io::Result<crate::system::Facts> {
+            SystemDisk.look_at(path)
+        }
+
+        fn open(&self, path: &Path, how: Opening) -> io::Result<Box<dyn OpenFile>> {
+            SystemDisk.open(path, how)
+        }
+
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            SystemDisk.rename(from, to)
+        }
+
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.remove(path)
+        }
+
+        fn make_directories(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.make_directories(path)
+        }
+
+        fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+            SystemDisk.list(path)
+        }
+
+        fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+            SystemDisk.canonical(path)
+        }
+    }
+
+    #[test]
+    fn every_new_directory_is_durable_in_the_one_above() {
+        let home = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Watched::default());
+
+        Files::new(disk.clone()).make_parent(&home.path().join("a/b/vault.json")).unwrap();
+
+        assert_eq!(*disk.synced.lock().unwrap(), [home.path().to_owned(), home.path().join("a")]);
+    }
+
     #[test]
     fn a_temporary_file_of_a_killed_writer_is_taken_over() {
         let home = tempfile::tempdir().unwrap();

@@ -245,7 +245,12 @@ impl Store for Directory {
         match leftover.place {
             Place::Beside => {
                 let successor = self.beside(target);
-                // Its writer may have died before it was on the disk.
+                // Its writer may have died after a sync that failed, and then the next one proves
+                // nothing: so it is written anew.
+                if self.files.replace(&document, &leftover.bytes, Durability::Durable).is_ok() {
+                    return self.files.remove(&successor);
+                }
+                // No room for that: what is there takes no new block.
                 self.files.sync(&successor)?;
                 self.files.rename(&successor, &document)
             }

@@ -63,38 +63,38 @@ fn make_room(files: &Files, path: &Path, intent: &[u8], size: usize) -> Result<B
 }
 
 fn fill(file: &mut dyn OpenFile, path: &Path, intent: &[u8], size: usize) -> Result<(), Error> {
-    let mut content = Vec::with_capacity(size.max(intent.len()));
-    content.extend_from_slice(intent);
-    content.resize(size.max(intent.len()), b' ');
+    let mut content = vec![b' '; size.max(intent.len())];
+    content[..intent.len()].copy_from_slice(intent);
     file.write(&content).map_err(failed("reserve", path))?;
     file.sync().map_err(failed("sync", path))
 }
 
-/// Writes the successor over the intent, durably, without needing a new block. Returns where it is.
+/// Writes the successor over the intent, durably, without needing a new block.
 fn write_into(
     files: &Files,
-    (path, mut file): Room,
+    (path, file): &mut Room,
     successor: &[u8],
     verify: &dyn Fn(&[u8]) -> bool,
-) -> Result<PathBuf, Error> {
-    file.rewind().map_err(failed("write", &path))?;
-    file.write(successor).map_err(failed("write", &path))?;
-    file.set_length(successor.len() as u64).map_err(failed("write", &path))?;
-    file.sync().map_err(failed("sync", &path))?;
-    let read_back = files.read(&path)?.unwrap_or_default();
-    if verify(&read_back) { Ok(path) } else { Err(Error::NotWritten { path }) }
+) -> Result<(), Error> {
+    file.rewind().map_err(failed("write", path))?;
+    file.write(successor).map_err(failed("write", path))?;
+    file.set_length(successor.len() as u64).map_err(failed("write", path))?;
+    file.sync().map_err(failed("sync", path))?;
+    let read_back = files.read(path)?.unwrap_or_default();
+    if verify(&read_back) { Ok(()) } else { Err(Error::NotWritten { path: path.clone() }) }
 }
 
 impl Reserved {
     fn save_beside(&mut self, successor: &[u8], verify: &dyn Fn(&[u8]) -> bool) -> Result<(), Error> {
-        let room = self.beside.take().expect("a reservation is saved once");
-        let path = write_into(&self.files, room, successor, verify)?;
-        self.files.rename(&path, &self.document)
+        // Open, and so claimed, until it has its name.
+        let mut room = self.beside.take().expect("a reservation is saved once");
+        write_into(&self.files, &mut room, successor, verify)?;
+        self.files.rename(&room.0, &self.document)
     }
 
     fn save_second(&mut self, successor: &[u8], verify: &dyn Fn(&[u8]) -> bool) -> Result<(), Error> {
-        let room = self.second.take().expect("a reservation is saved once");
-        write_into(&self.files, room, successor, verify).map(drop)
+        let mut room = self.second.take().expect("a reservation is saved once");
+        write_into(&self.files, &mut room, successor, verify)
     }
 }
 

@@ -1,0 +1,268 @@
+//! What a process can be told to do, done by the product's own operations on a simulated machine.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+use vault::domain::{AccessToken, ClientAuth, Endpoints, Field, ProfileName};
+use vault::ops::add_profile::{ClientChoice, NewProfile, add_profile};
+use vault::ops::clients::{Issuer, NewClient};
+use vault::ops::consent::{Courier, Request as LoginRequest};
+use vault::ops::edit::{Changes, edit};
+use vault::ops::init::{FirstSlot, init};
+use vault::ops::login::login;
+use vault::ops::{Context, Error, Notice, Notices, Unlocked, Vault, registry, rename, rescue, reveal, token};
+use vault::store::{Directory, Places};
+use vault::unlock::keychain::{self, Keychain};
+use vault::unlock::{Prompt, PromptError, Ways};
+
+use crate::ledger::{End, Purpose};
+use crate::machine::Machine;
+
+pub(crate) const HOME: &str = "/home";
+pub(crate) const API_KEY: &str = "API-KEY";
+pub(crate) const CLIENT_SECRET: &str = "CLIENT-SECRET";
+
+/// What a process is told to do. Profiles are named.
+#[derive(Clone, Debug)]
+pub(crate) enum Command {
+    Token(&'static str),
+    Refresh(&'static str),
+    Login(&'static str),
+    Edit(&'static str),
+    Rename(&'static str, &'static str),
+    Remove(&'static str),
+    /// The API key and the client secret.
+    Reveal(&'static str),
+    ImportRescue(String),
+    /// Makes the vault with these profiles.
+    Make(&'static [&'static str]),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// A secret was asked for.
+    Answer(String),
+    Done,
+    Failed(Box<Error>),
+    Killed,
+    Panicked,
+}
+
+impl Outcome {
+    pub(crate) fn end(&self) -> End<'_> {
+        match self {
+            Self::Answer(_) | Self::Done => End::Success,
+            Self::Failed(error) => match &**error {
+                Error::Rescue { block, .. } => End::Rescue(block),
+                _ => End::Failure,
+            },
+            Self::Killed | Self::Panicked => End::Failure,
+        }
+    }
+}
+
+impl Command {
+    pub(crate) fn purpose(&self) -> Purpose {
+        match self {
+            Self::Token(_) => Purpose::Token,
+            Self::Refresh(_) => Purpose::Refresh,
+            _ => Purpose::Other,
+        }
+    }
+
+    /// Does it on `machine`, as the program would.
+    pub(crate) fn run(&self, machine: &Machine, keyring: &Keyring) -> Result<Option<String>, Error> {
+        let own = Arc::new(machine.clone());
+        let directory = Directory::on(own.clone(), own, places());
+        let ways = Ways {
+            prompt: &Nobody,
+            keychain: keyring,
+            agent: None,
+            identities: Vec::new(),
+            passphrase: None,
+            may_ask: false,
+        };
+        let ctx = Context {
+            store: &directory,
+            memory: &directory,
+            http: machine,
+            clock: machine,
+            ways: &ways,
+            pinned: None,
+            notices: &Scribe(machine),
+        };
+        if let Self::Make(profiles) = self {
+            return make(ctx, machine, profiles).map(|()| None);
+        }
+        self.run_unlocked(ctx, &Vault::open(ctx)?.unlock(ctx)?, machine)
+    }
+
+    fn run_unlocked(
+        &self,
+        ctx: Context<'_>,
+        vault: &Unlocked,
+        machine: &Machine,
+    ) -> Result<Option<String>, Error> {
+        let field = |profile: &str, field| {
+            reveal::reveal(ctx, vault, &name(profile), field).map(|value| value.expose_secret().to_owned())
+        };
+        match self {
+            Self::Token(profile) => {
+                answer(token::token(ctx, vault, &name(profile), token::Request::default()))
+            }
+            Self::Refresh(profile) => {
+                let request = token::Request { min_ttl: SignedDuration::ZERO, refresh: true };
+                answer(token::token(ctx, vault, &name(profile), request))
+            }
+            Self::Login(profile) => {
+                let courier = Person { machine, account: account_of(profile) };
+                login(ctx, vault, &name(profile), &consent_by(&courier)).map(|_| None)
+            }
+            Self::Edit(profile) => {
+                let set = vec![("CHANGED".parse().unwrap(), Field::ClientId)];
+                edit(ctx, vault, &name(profile), Changes { set, ..Changes::default() }).map(|_| None)
+            }
+            Self::Rename(from, to) => rename::rename(ctx, vault, &name(from), &name(to)).map(|()| None),
+            Self::Remove(profile) => rename::remove(ctx, vault, &name(profile)).map(|()| None),
+            Self::Reveal(profile) => {
+                let secrets = [field(profile, Field::ApiKey)?, field(profile, Field::ClientSecret)?];
+                Ok(Some(secrets.join(" ")))
+            }
+            Self::ImportRescue(block) => rescue::import(ctx, vault, block.as_bytes()).map(|_| None),
+            Self::Make(_) => unreachable!("it has no vault yet"),
+        }
+    }
+}
+
+fn answer(token: Result<AccessToken, Error>) -> Result<Option<String>, Error> {
+    token.map(|token| Some(token.value.expose_secret().to_owned()))
+}
+
+pub(crate) fn name(text: &str) -> ProfileName {
+    text.parse().unwrap()
+}
+
+/// `job` is another name for the profile of `work`.
+pub(crate) fn account_of(profile: &str) -> &'static str {
+    if profile == "home" { "home" } else { "work" }
+}
+
+fn places() -> Places {
+    let below = |name: &str| PathBuf::from(HOME).join(name);
+    Places { vault: below("vault"), cache: below("cache"), state: below("state") }
+}
+
+fn make(ctx: Context<'_>, machine: &Machine, profiles: &[&str]) -> Result<(), Error> {
+    let vault = init(ctx, &FirstSlot::Keychain)?;
+    for profile in profiles {
+        let courier = Person { machine, account: account_of(profile) };
+        let client = if *profile == profiles[0] {
+            ClientChoice::New(Box::new(new_client()))
+        } else {
+            ClientChoice::Only
+        };
+        let new = NewProfile {
+            name: name(profile),
+            client,
+            account: None,
+            scopes: Vec::new(),
+            api_key: Some(API_KEY.into()),
+        };
+        add_profile(ctx, &vault, new, Some(&consent_by(&courier)))?;
+    }
+    registry::set_default(ctx, &vault, &name(profiles[0]))
+}
+
+fn new_client() -> NewClient {
+    let url = |path: &str| Url::parse(&format!("https://as.example/{path}")).unwrap();
+    let endpoints =
+        Endpoints { authorization: url("authorize"), token: url("token"), revocation: None, userinfo: None };
+    NewClient {
+        name: None,
+        issuer: Issuer::Endpoints(Box::new(endpoints)),
+        client_id: "client".to_owned(),
+        secret: Some(CLIENT_SECRET.into()),
+        auth: Some(ClientAuth::Post),
+        redirect_uri: None,
+        insecure_loopback: false,
+    }
+}
+
+fn consent_by<'a>(courier: &'a Person<'a>) -> LoginRequest<'a> {
+    LoginRequest { courier, scopes: &[], patience: Duration::from_secs(60), replace_account: false }
+}
+
+/// A person who consents at once and pastes the address.
+struct Person<'a> {
+    machine: &'a Machine,
+    account: &'static str,
+}
+
+impl Courier for Person<'_> {
+    fn lead(&self, url: &Url, redirect_uri: &Url, pasted: Sender<SecretString>) -> Result<(), Error> {
+        let state = url.query_pairs().find(|(key, _)| key == "state").unwrap().1.into_owned();
+        let code = self.machine.world.state().server.consent(self.account);
+        pasted.send(format!("{redirect_uri}?code={code}&state={state}").into()).unwrap();
+        Ok(())
+    }
+
+    fn refuse(&self, why: &str) {
+        panic!("the address is the right one: {why}");
+    }
+}
+
+/// The keychain, which is no part of the simulation.
+#[derive(Clone, Default)]
+pub(crate) struct Keyring(Arc<Mutex<BTreeMap<String, SecretString>>>);
+
+impl Keyring {
+    /// The one vault key in it.
+    pub(crate) fn vault_key(&self) -> SecretString {
+        self.0.lock().unwrap().values().next().unwrap().clone()
+    }
+}
+
+impl Keychain for Keyring {
+    fn read(&self, entry: &str) -> Result<Option<SecretString>, keychain::Error> {
+        Ok(self.0.lock().unwrap().get(entry).cloned())
+    }
+
+    fn write(&self, entry: &str, secret: &SecretString) -> Result<(), keychain::Error> {
+        self.0.lock().unwrap().insert(entry.to_owned(), secret.clone());
+        Ok(())
+    }
+
+    fn delete(&self, entry: &str) -> Result<bool, keychain::Error> {
+        Ok(self.0.lock().unwrap().remove(entry).is_some())
+    }
+
+    fn name(&self) -> &str {
+        "the keyring of the simulation"
+    }
+}
+
+/// Writes into the trace what the product says.
+struct Scribe<'a>(&'a Machine);
+
+impl Notices for Scribe<'_> {
+    fn notice(&self, notice: &Notice) {
+        let text = format!("{notice:?}");
+        let name = text.split([' ', '(', '{']).next().unwrap_or_default();
+        self.0.world.state().note(self.0.process, &format!("says {name}"));
+    }
+}
+
+struct Nobody;
+
+impl Prompt for Nobody {
+    fn passphrase(&self, _: &str) -> Result<SecretString, PromptError> {
+        Err(PromptError::Cancelled)
+    }
+}
