@@ -119,6 +119,15 @@ pub(super) fn update(
     change: impl FnOnce(&mut Manifest) -> Result<(), Error>,
 ) -> Result<DocumentId, Error> {
     let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    update_locked(ctx, vault, change)
+}
+
+/// The same for a caller who holds the vault lock alone.
+pub(super) fn update_locked(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    change: impl FnOnce(&mut Manifest) -> Result<(), Error>,
+) -> Result<DocumentId, Error> {
     let manifest = documents::load::<Manifest>(
         ctx,
         &vault.id,

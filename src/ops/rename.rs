@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{Context, Error, Loaded, Unlocked, cache, documents, recover, rescue, successor};
+use super::{Context, Error, Loaded, Unlocked, cache, documents, key_slots, recover, rescue, successor};
 use crate::domain::{DocumentId, Profile, ProfileName};
-use crate::seal::Document;
-use crate::store::{Access, Expected, Lock, Name, Reservation, Target};
+use crate::seal::{Document, Manifest};
+use crate::store::{self, Access, Expected, Lock, Name, Reservation, Target};
 
 /// Gives a profile another name. Grants, tokens and the default profile follow: they name its
 /// document.
@@ -31,19 +31,44 @@ pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ProfileName, to: &Profi
     let facts = Profile { name: to.clone(), ..profile.facts.clone() };
     let document = profile.next().facts(&facts).sign(&vault.key);
     let (old, new) = (Name::Profile(from.clone()), Name::Profile(to.clone()));
+    lead_default_to(ctx, vault, document.id(), to)?;
     let intent = announce(ctx, vault, &old, &profile)?;
     // The new one first: a crash leaves both, and the old one is recognised as older.
     if let Err(error) = documents::save(ctx, &new, &document, Expected::Absent) {
-        // It may be there all the same.
-        match ctx.store.remove(&new) {
-            Ok(()) => intent.discard(),
-            Err(_) => intent.keep(),
-        }
+        take_back(ctx, &new, &error, intent);
         return Err(error);
     }
     ctx.store.remove(&old)?;
     intent.discard();
     Ok(())
+}
+
+/// Lets the default profile be looked for under its new name before that is there: a name that leads to
+/// nothing costs a search, while the old one would lead to the older half of this rename.
+fn lead_default_to(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    id: &DocumentId,
+    to: &ProfileName,
+) -> Result<(), Error> {
+    let is_default = |manifest: &Manifest| manifest.default_profile.as_ref() == Some(id);
+    if !is_default(&vault.manifest.facts) {
+        return Ok(());
+    }
+    key_slots::update_locked(ctx, vault, |manifest| {
+        if is_default(manifest) {
+            manifest.default_profile_name = Some(to.clone());
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// Removes a new document that could not be written, because it may be there all the same.
+fn take_back(ctx: Context<'_>, new: &Name, error: &Error, intent: Box<dyn Reservation>) {
+    // What was there already is somebody else's.
+    let is_taken = matches!(error, Error::Store(store::Error::Conflict { .. }));
+    if is_taken || ctx.store.remove(new).is_ok() { intent.discard() } else { intent.keep() }
 }
 
 /// Leaves word beside the old document, so that whoever finds both after a crash knows why, and does not

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::injection::{self, Call, Fate, Tracer};
 use crate::scene::{Scene, documents, read, restore};
 
 #[test]
@@ -152,6 +153,39 @@ fn the_older_half_of_an_interrupted_rename_is_no_damage() {
     home.run(&["rename", "office", "bureau"]).expect_code(0);
     assert!(!profile.exists() && !client.exists());
     home.run(&["verify"]).expect_code(0).expect_unsaid("interrupted").expect_said("4 documents");
+}
+
+#[test]
+fn the_default_profile_is_found_beside_the_older_half_of_its_rename() {
+    let scene = Scene::new();
+    let home = &scene.home;
+    home.run(&["use", "work"]).expect_code(0);
+    let older = fs::read(home.profile("work")).unwrap();
+    home.run(&["rename", "work", "office"]).expect_code(0);
+
+    // As if it had been killed before the old file was removed.
+    fs::write(home.profile("work"), &older).unwrap();
+    home.run(&["token"]).expect_code(0);
+    home.run(&["token", "--refresh"]).expect_code(0);
+    assert!(home.run(&["show"]).answer().contains("office"));
+}
+
+#[test]
+fn a_rename_removes_nothing_that_has_come_under_the_new_name_meanwhile() {
+    if !injection::is_there() {
+        return;
+    }
+    let scene = Scene::new();
+    let home = &scene.home;
+    let before = documents(home);
+
+    // What comes between the look at the names and the write is not among the names.
+    let tracer = Tracer::new(home, "getdents64").at(vec![home.vault_dir().join("profiles")]);
+    let listing = Call { name: "getdents64".to_owned(), number: 1 };
+    let nothing = Fate { what: "retval=0", lasts: true };
+    tracer.run(&listing, nothing, &["rename", "work", "other"]).expect_code(8);
+
+    assert!(documents(home) == before);
 }
 
 #[test]
