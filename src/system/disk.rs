@@ -21,7 +21,7 @@ pub trait Disk: Send + Sync {
     /// As the operating system says.
     fn look_at(&self, path: &Path) -> io::Result<Facts>;
 
-    /// Opens a file. A symbolic link is an error, unless it is opened to be synced.
+    /// Opens a file. A symbolic link is an error.
     ///
     /// # Errors
     ///
@@ -125,10 +125,10 @@ pub trait OpenFile: Debug + Send {
     fn try_lock(&mut self, alone: bool) -> io::Result<bool>;
 }
 
-/// What a file is opened for.
+/// What a file is opened for. Nothing waits on what is no plain file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
-    /// To be read, without waiting on what is no plain file.
+    /// To be read.
     Read,
     /// To be written; it is new and private, and one that exists is an error.
     New,
@@ -274,23 +274,18 @@ fn options(how: Opening) -> OpenOptions {
         Opening::Lock => options.read(true).write(true).create(true).truncate(false),
     };
     #[cfg(unix)]
-    restrict(&mut options, how);
+    restrict(&mut options);
     options
 }
 
 /// Links are not followed, what is made is private, and nothing waits on a FIFO that was put there.
 #[cfg(unix)]
-fn restrict(options: &mut OpenOptions, how: Opening) {
+fn restrict(options: &mut OpenOptions) {
     use std::os::unix::fs::OpenOptionsExt;
 
     use rustix::fs::OFlags;
 
-    let flags = match how {
-        Opening::Read | Opening::Lock => OFlags::NOFOLLOW | OFlags::NONBLOCK,
-        Opening::New => OFlags::NOFOLLOW,
-        Opening::Sync => OFlags::empty(),
-    };
-    options.mode(0o600).custom_flags(flags.bits() as i32);
+    options.mode(0o600).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
 }
 
 fn facts(metadata: &fs::Metadata) -> Facts {

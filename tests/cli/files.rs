@@ -147,6 +147,22 @@ fn a_folder_of_the_vault_that_others_can_write_to_is_refused_with_the_command_th
 }
 
 #[test]
+fn nobody_is_led_to_a_browser_for_a_vault_whose_folders_others_can_write_to() {
+    let scene = Scene::new();
+    let asked = scene.provider.count(Endpoint::Authorize);
+
+    for folder in ["profiles", "clients", "locks"] {
+        let folder = scene.home.vault_dir().join(folder);
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o770)).unwrap();
+        let said = format!("chmod go-w {}", folder.display());
+        scene.home.consent(&["login", "work", "--no-browser"]).expect_code(6).expect_said(&said);
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    assert_eq!(scene.provider.count(Endpoint::Authorize), asked);
+}
+
+#[test]
 fn a_copy_of_a_profile_names_both() {
     let scene = Scene::new();
     fs::copy(scene.home.profile("work"), scene.home.profile("copy")).unwrap();

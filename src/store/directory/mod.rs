@@ -65,16 +65,6 @@ impl Directory {
         self.files.check_directory(&self.places.vault)
     }
 
-    fn wait(
-        &self,
-        path: &Path,
-        what: &'static str,
-        access: Access,
-        patience: &Patience<'_>,
-    ) -> Result<Box<dyn Held>, Error> {
-        lock::wait(&self.files, &*self.clock, path, what, access, patience)
-    }
-
     /// The same for a folder in it, which has a mode of its own.
     fn check_folder(&self, folder: &str) -> Result<PathBuf, Error> {
         self.check()?;
@@ -90,6 +80,16 @@ impl Directory {
             Name::Profile(_) => self.check_folder(PROFILES).map(drop),
             Name::Manifest | Name::Token(..) => self.check(),
         }
+    }
+
+    fn wait(
+        &self,
+        path: &Path,
+        what: &'static str,
+        access: Access,
+        patience: &Patience<'_>,
+    ) -> Result<Box<dyn Held>, Error> {
+        lock::wait(&self.files, &*self.clock, path, what, access, patience)
     }
 
     fn path(&self, name: &Name) -> PathBuf {
@@ -280,12 +280,12 @@ impl Store for Directory {
     }
 
     fn prove_writable(&self) -> Result<(), Error> {
-        self.check()?;
+        let locks = self.check_folder(LOCKS)?;
         // One process at a time, so that the probe has a fixed name, and one that was left by a killed
         // process is taken over.
         let patience = Patience { limit: PROBE_LIMIT, on_wait: &|| {} };
-        let lock = self.places.vault.join("locks/probe.lock");
-        let _lock = self.wait(&lock, "the vault directory", Access::Exclusive, &patience)?;
+        let _lock =
+            self.wait(&locks.join("probe.lock"), "the vault directory", Access::Exclusive, &patience)?;
         let probe = self.places.vault.join(".probe");
         self.files.replace(&probe, b"vault\n", Durability::Durable)?;
         self.files.remove(&probe)
