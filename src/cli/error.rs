@@ -164,7 +164,7 @@ fn code(error: &ops::Error) -> Code {
         // RFC 6749, 5.2: the code or the user's consent is at fault, not the client.
         E::CodeRefused(server) if server.error != "invalid_grant" => Code::Refused,
         E::LoginNeeded { .. } | E::GrantRefused { .. } | E::CodeRefused(_) => Code::LoginNeeded,
-        E::OutOfMemory => Code::Storage,
+        E::OutOfMemory | E::ProofNotSaved { .. } => Code::Storage,
         E::Rescue { .. } => Code::Rescue,
     }
 }

@@ -88,6 +88,9 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         }
         E::CodeRefused(_) => "check the client id and secret, then log in again".into(),
         E::OutOfMemory => "nothing was sent; raise the limit (`ulimit -v`), then try again".into(),
+        E::ProofNotSaved { profile, .. } => {
+            format!("free some space or mend the permissions, then run `vault login {profile}`")
+        }
         E::Rescue { .. } => {
             "make room, then pass the block below to `vault import-rescue`; keep it until that is done".into()
         }

@@ -205,6 +205,18 @@ pub enum Error {
     /// There is not enough memory to be sure that an answer can be saved.
     #[error("there is too little memory to ask the provider and save the answer")]
     OutOfMemory,
+    /// The login is saved, and cannot be refreshed: how its client proves itself was found out and could
+    /// not be written.
+    #[error(
+        "the login of profile `{profile}` cannot be renewed: how its client proves itself could not be saved"
+    )]
+    ProofNotSaved {
+        /// The profile.
+        profile: ProfileName,
+        /// Why the client could not be saved.
+        #[source]
+        source: Box<Self>,
+    },
     /// New tokens could be saved nowhere; this is the only copy.
     #[error("the new tokens of profile `{profile}` could not be saved")]
     Rescue {

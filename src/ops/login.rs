@@ -157,8 +157,14 @@ pub(super) fn exchange(
     let next = successor::Next { generation: party.document.generation(), grant_id: &grant_id };
     let is_new_client = party.client.stored.is_none();
     let old_is_spent = rescue::is_outstanding(ctx, vault, party.document.id(), party.facts.grant.as_ref())?;
-    // Before the code is spent: afterwards nothing but the grant itself may still have to be saved.
-    party.client.save_if_changed(ctx, vault)?;
+    // Before the code is spent: afterwards nothing but the grant itself may still have to be saved. A client
+    // that may turn out to prove itself the other way is written even if it is stored as it is, which shows
+    // whether it can be.
+    if other_auth(&party.client).is_some() {
+        party.client.save(ctx, vault)?;
+    } else {
+        party.client.save_if_changed(ctx, vault)?;
+    }
     let binding = party.client.facts.binding();
     let reserved = successor::reserve(ctx, vault, target, party.document.id(), next);
     // From here on a Ctrl-C waits: the code works once.
@@ -174,25 +180,18 @@ pub(super) fn exchange(
         });
     match redeemed {
         Ok((reservation, account, answer)) => {
-            if party.client.facts.binding() != binding {
-                // The grant is sealed for the way in which its client has just proven itself, and would be
-                // refused beside a client that still says the other one. It comes first therefore; if it
-                // cannot be written, the grant is saved all the same.
-                if let Err(error) = party.client.save_if_changed(ctx, vault) {
-                    log::warn!("the client could not be written before the grant: {error}");
-                }
-            }
+            let noted = note_proof(ctx, vault, &mut party.client, &binding);
             let consent = NewConsent { grant_id, account, answer, old_is_spent, now: ctx.clock.now() };
             let profile = consent.save(ctx, vault, &party, reservation)?;
+            noted.map_err(|source| Error::ProofNotSaved {
+                profile: profile.name.clone(),
+                source: Box::new(source),
+            })?;
             // After the grant, which nothing may stand in the way of.
-            match party.client.save_if_changed(ctx, vault) {
-                // Only that its authentication is proven could not be noted.
-                Err(error) if party.client.facts.binding() == binding => {
-                    log::warn!("the client could not be written: {error}");
-                    Ok(profile)
-                }
-                saved => saved.map(|()| profile),
+            if let Err(error) = party.client.save_if_changed(ctx, vault) {
+                log::warn!("that the authentication of the client is proven could not be written: {error}");
             }
+            Ok(profile)
         }
         Err(error) => {
             if is_new_client && let Err(left) = party.client.forget(ctx) {
@@ -201,6 +200,27 @@ pub(super) fn exchange(
             Err(error)
         }
     }
+}
+
+/// Writes how the client has just proven itself, if that is not what it was `before`. The grant will be
+/// sealed for it, and comes second therefore: beside a client that says something else it would be refused.
+///
+/// If it cannot be written, the client is again what its document says, and the grant is sealed for that:
+/// the next login can find out the same.
+fn note_proof(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    client: &mut Candidate,
+    before: &Binding,
+) -> Result<(), Error> {
+    let proven = client.facts.binding();
+    if proven == *before {
+        return Ok(());
+    }
+    let Err(source) = client.save_if_changed(ctx, vault) else { return Ok(()) };
+    *client = Candidate::stored(vault, vault.client(ctx, &client.id)?.1)?;
+    // It may have been written all the same.
+    if client.facts.binding() == proven { Ok(()) } else { Err(source) }
 }
 
 /// Spends the code, and sees whose it was.

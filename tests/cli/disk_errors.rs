@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::expiry::{expired, refreshes};
 use crate::home::{Home, Run};
-use crate::injection::{Call, Fate, Tracer, files_of_the_grant, name};
-use crate::provider::Provider;
+use crate::injection::{Call, Fate, Tracer, files_of_the_grant, is_there, name};
+use crate::provider::{Config, Endpoint, Provider};
+use crate::tree::json;
 
 /// Calls that change files, or keep others from changing them: each of them is one of its kind.
 const CHANGING: [&str; 8] = ["flock", "fsync", "ftruncate", "lseek", "mkdir", "rename", "unlink", "write"];
@@ -124,6 +125,51 @@ fn a_login_whose_disk_fails_is_saved_or_printed_or_has_not_spent_its_code() {
         codes
     });
     assert!(codes.is_none_or(|codes| codes == [0, 10, 11].into()));
+}
+
+#[test]
+fn a_client_that_cannot_be_written_after_the_code_is_spent_leaves_a_login_that_the_next_one_mends() {
+    if !is_there() {
+        return;
+    }
+    let (provider, home) = (Provider::start(Config::default()), Home::new());
+    let _ = home.run(&["init"]).expect_code(0);
+    let options = home.desktop(&provider);
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let add = [&["add-profile", "work", "--no-browser"], &options[..]].concat();
+    // How this client proves itself is found out with the code: it is written before that and after.
+    let client = home.client("127.0.0.1");
+    let tracer = Tracer::new(&home, "rename").at(vec![client.with_extension("json.tmp")]);
+    let second = Call { name: "rename".to_owned(), number: 2 };
+
+    let command = tracer.command(&second, Fate { what: "error=EIO", lasts: true }, &add);
+    let run = Home::consent_to(command, &add).expect_code(10);
+
+    let _ = run.expect_said("vault login work").expect_unsaid("nothing was sent");
+    assert_eq!(json(&client)["client_auth"], "basic");
+    let _ = home.run(&["verify"]).expect_code(0);
+    let _ = home.run(&["token", "work", "--refresh"]).expect_code(7);
+    let _ = home.consent(&["login", "work", "--no-browser"]).expect_code(0);
+    assert_eq!(json(&client)["client_auth"], "post");
+    let _ = home.run(&["token", "work", "--refresh"]).expect_code(0);
+}
+
+#[test]
+fn a_client_that_may_have_to_be_written_and_cannot_be_costs_no_code() {
+    let (provider, home) = (Provider::start(Config::default()), Home::new());
+    let options = home.desktop(&provider);
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let _ = home.run(&["init"]).expect_code(0);
+    let _ = home.run(&[&["client", "add"], &options[..]].concat()).expect_code(0);
+    let in_the_way = home.client("127.0.0.1").with_extension("json.tmp");
+    std::fs::create_dir(&in_the_way).unwrap();
+
+    let add = ["add-profile", "work", "--no-browser", "--client", "127.0.0.1"];
+    let _ = home.consent(&add).expect_code(10);
+
+    assert_eq!(provider.count(Endpoint::Token), 0);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    let _ = home.consent(&add).expect_code(0);
 }
 
 /// Whether every error is to be met at every call.
