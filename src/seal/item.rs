@@ -5,6 +5,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::json;
@@ -108,8 +109,9 @@ fn write(plaintext: &Plaintext) -> Zeroizing<Vec<u8>> {
 }
 
 fn read(bytes: &[u8]) -> Result<Plaintext, Error> {
-    json::parse(bytes).map_err(|_| Error::Malformed)?;
-    let plaintext: Plaintext = serde_json::from_slice(bytes).map_err(|_| Error::Malformed)?;
+    let object = json::parse(bytes).map_err(|_| Error::Malformed)?;
+    // The secret moves along: who would read the bytes twice would leave a copy of it behind.
+    let plaintext: Plaintext = serde_json::from_value(Value::Object(object)).map_err(|_| Error::Malformed)?;
     if plaintext.v != VERSION || plaintext.value.len() > MAX_VALUE {
         return Err(Error::Malformed);
     }

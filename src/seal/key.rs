@@ -130,7 +130,7 @@ impl VaultKey {
             age::DecryptError::NoMatchingKeys => Error::OtherKey,
             _ => Error::Damaged,
         })?;
-        read_bounded(reader)
+        read_bounded(reader, message.len())
     }
 }
 
@@ -158,8 +158,9 @@ fn expand<const N: usize>(hkdf: &Hkdf<Sha256>, info: &str) -> Zeroizing<[u8; N]>
     bytes
 }
 
-fn read_bounded(reader: impl Read) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let mut plaintext = Zeroizing::new(Vec::new());
+/// Reads a plaintext that is not longer than `room`, in bytes. Growing would leave copies of it behind.
+fn read_bounded(reader: impl Read, room: usize) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut plaintext = Zeroizing::new(Vec::with_capacity(room));
     // A tampered payload shows itself only here, as an I/O error.
     reader.take(MAX_PLAINTEXT + 1).read_to_end(&mut plaintext).map_err(|_| Error::Damaged)?;
     if plaintext.len() as u64 > MAX_PLAINTEXT {
@@ -171,6 +172,18 @@ fn read_bounded(reader: impl Read) -> Result<Zeroizing<Vec<u8>>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plaintext_is_read_into_room_that_does_not_grow() {
+        let key = VaultKey::generate();
+        for length in [1, 512, 64 * 1024] {
+            let message = key.seal(&vec![b'x'; length]);
+
+            let plaintext = key.open(&message).unwrap();
+
+            assert_eq!((plaintext.len(), plaintext.capacity()), (length, message.len()));
+        }
+    }
 
     #[test]
     fn what_is_derived_belongs_to_the_vault_that_is_asked_about() {

@@ -69,7 +69,8 @@ pub(super) fn open_text<'a>(
 ) -> Result<SecretString, Error> {
     let decryptor = seal::decryptor(sealed).ok_or(Error::Damaged)?;
     let reader = decryptor.decrypt(identities).map_err(refused)?;
-    let mut plaintext = Zeroizing::new(Vec::new());
+    // A plaintext is shorter than its message; growing would leave copies of it behind.
+    let mut plaintext = Zeroizing::new(Vec::with_capacity(sealed.len()));
     reader.take(max + 1).read_to_end(&mut plaintext).map_err(|_| Error::Damaged)?;
     if plaintext.len() as u64 > max {
         return Err(Error::NotAKey);
