@@ -18,8 +18,8 @@ pub struct Manifest {
     /// The profile that is meant where none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_profile: Option<DocumentId>,
-    /// What that profile was called when it was chosen, to find it at once. If its document is not
-    /// there any more, it is looked for.
+    /// What that profile is called, or about to be, to find it at once. If its document is not there, it
+    /// is looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_profile_name: Option<ProfileName>,
 }
