@@ -150,8 +150,7 @@ fn a_power_loss_at_any_moment_of_a_change_leaves_the_old_or_the_new() {
 #[test]
 fn a_power_loss_while_a_vault_and_its_first_profile_are_made_is_made_up_for() {
     let provider = Provider::start(Config::default());
-    let mut home = Home::in_memory();
-    home.set("SSL_CERT_FILE", crate::stage::CERTIFICATE);
+    let home = Home::in_memory();
     let options = home.desktop(&provider);
     let mut arguments = vec!["add-profile", "work", "--no-browser"];
     arguments.extend(options.iter().map(String::as_str));
