@@ -288,12 +288,17 @@ fn cookies_and_other_things_that_a_browser_would_keep_are_not_kept() {
         ("Refresh", "0; url=http://127.0.0.1:9/"),
     ];
     let fields = kept_by_browsers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let again = fields.clone();
     provider.script(Endpoint::Token, vec![Fault::CommitThenAdd(fields); 2]);
 
     let tokens: Vec<String> = (0..3).map(|_| home.run(&["token", "work", "--refresh"]).answer()).collect();
 
     assert!(tokens[0] != tokens[1] && tokens[1] != tokens[2], "every refresh is a request");
     assert_eq!(refreshes(&provider), 3);
+    // Within one process too: a login looks for the endpoints first, and then sends its code.
+    provider.script(Endpoint::OpenidConfiguration, vec![Fault::CommitThenAdd(again)]);
+    let _ = home.add_profile(&provider, "home").expect_code(0);
+    assert_eq!((provider.count(Endpoint::OpenidConfiguration), provider.count(Endpoint::Token)), (1, 4));
     for request in provider.requests() {
         for name in ["cookie", "if-none-match", "if-modified-since"] {
             assert_eq!(request.header(name), None);
