@@ -74,6 +74,12 @@ fn words(notice: &Notice) -> Words {
                 .to_owned(),
         ),
         Notice::ScopesMissing { missing } => Warning(format!("the grant does not have these scopes: {missing}")),
+        Notice::ScopesBeyond { beyond } => {
+            Warning(format!("the grant has scopes that were not asked for: {beyond}"))
+        }
+        Notice::EmptyRefreshToken => {
+            Warning("the provider sent an empty refresh token; the one before is kept".to_owned())
+        }
         Notice::NotRefreshable => {
             Warning("the provider gave no refresh token: this login ends with its access token".to_owned())
         }

@@ -29,6 +29,8 @@ pub struct TokenAnswer {
     pub expires_in: Option<SignedDuration>,
     /// A new refresh token. `None` means that the old one stays good.
     pub refresh_token: Option<SecretString>,
+    /// Whether a refresh token was announced, and is empty. It counts as none.
+    pub has_empty_refresh_token: bool,
     /// What was granted; `None` means what was asked (RFC 6749, 5.1).
     pub scope: Option<Scopes>,
     /// Who the user is, as a signed statement (OpenID Connect Core, 3.1.3.3).

@@ -392,11 +392,17 @@ impl NewConsent {
     fn granted(&self, ctx: Context<'_>, party: &Party) -> Scopes {
         let asked = &party.facts.scopes.asked;
         let granted = self.answer.scope.clone().unwrap_or_else(|| asked.clone());
-        let missing = provider::get(&party.facts.provider).missing_scopes(asked, &granted);
+        let provider = provider::get(&party.facts.provider);
+        let missing = provider.missing_scopes(asked, &granted);
         // Some servers grant the scope by a refresh token and do not name it.
         let lasts = self.answer.refresh_token.is_some();
         if missing.iter().any(|scope| !(lasts && scope == provider::OFFLINE)) {
             ctx.notices.notice(&Notice::ScopesMissing { missing });
+        }
+        let beyond = provider.missing_scopes(&granted, asked);
+        // Who asks for none leaves the choice to the server: RFC 6749, 3.3.
+        if !beyond.is_empty() && !asked.is_empty() {
+            ctx.notices.notice(&Notice::ScopesBeyond { beyond });
         }
         granted
     }

@@ -156,6 +156,13 @@ pub enum Notice {
         /// What is missing.
         missing: Scopes,
     },
+    /// The user granted more than was asked for.
+    ScopesBeyond {
+        /// What was not asked for.
+        beyond: Scopes,
+    },
+    /// The provider announced a new refresh token that is empty; the one before is kept.
+    EmptyRefreshToken,
     /// The provider gave no refresh token: the grant ends with its access token.
     NotRefreshable,
     /// A key slot works, and should be made stronger or safer.

@@ -154,6 +154,9 @@ impl<'a> Turn<'a> {
     }
 
     fn keep_rotated(&self, reservation: Box<dyn Reservation>, answer: &TokenAnswer) -> Result<(), Error> {
+        if answer.has_empty_refresh_token {
+            self.ctx.notices.notice(&Notice::EmptyRefreshToken);
+        }
         match rotated(answer, &self.refresh_token) {
             Some(new) => self.save(reservation, new, answer.refresh_token_expires_in, self.ctx.clock.now()),
             None => {

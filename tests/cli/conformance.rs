@@ -170,33 +170,6 @@ fn a_code_whose_answer_is_lost_is_sent_twice_at_most_and_the_login_before_stays(
 }
 
 #[test]
-fn the_port_is_closed_however_a_login_ends() {
-    let provider = Provider::start(Config::default());
-    let home = Home::logged_in(&provider);
-    let quick = ["login", "work", "--no-browser", "--timeout", "1s"];
-
-    // Denied, interrupted, and not answered at all.
-    provider.next_consent(crate::provider::Consent::denied());
-    let denied = home.start_login(&LOGIN);
-    let way_back = browser::authorize(denied.url.as_ref().unwrap()).unwrap();
-    let _ = browser::get(&way_back, &[]);
-    let _ = denied.finish(&LOGIN).expect_code(12);
-    assert!(browser::get(&way_back, &[]).is_err());
-
-    let interrupted = home.start_login(&LOGIN);
-    let way_back = browser::authorize(interrupted.url.as_ref().unwrap()).unwrap();
-    let pid = rustix::process::Pid::from_child(&interrupted.child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let _ = interrupted.finish(&LOGIN);
-    assert!(browser::get(&way_back, &[]).is_err());
-
-    let late = home.start_login(&quick);
-    let way_back = browser::authorize(late.url.as_ref().unwrap()).unwrap();
-    let _ = late.finish(&quick).expect_code(12);
-    assert!(browser::get(&way_back, &[]).is_err());
-}
-
-#[test]
 fn a_refresh_token_is_presented_once_where_its_answer_arrives() {
     let (provider, home) = expired_with_grace();
     for _ in 0..5 {

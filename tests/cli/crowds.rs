@@ -8,9 +8,9 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Child;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::expiry::{LONG, assert_nothing_lost, expired, expired_with_grace, finish, refreshes, start};
+use crate::expiry::{LONG, assert_nothing_lost, expired_in, finish, refreshes, start};
 use crate::home::Home;
-use crate::provider::{Endpoint, Fault, Provider};
+use crate::provider::{Config, Endpoint, Fault, Provider, Rotation};
 
 /// Processes that want a token at the same expiry.
 const CROWD: usize = 50;
@@ -29,7 +29,7 @@ const ASK: [&str; 2] = ["token", "work"];
 #[test]
 fn a_crowd_of_which_a_third_is_killed_makes_one_request_for_each_expiry() {
     let mut chance = Chance::new();
-    let (provider, home) = expired();
+    let (provider, home) = expired_in(Home::in_memory(), Config::default());
     for round in 0..rounds(ROUNDS) {
         let what = format!("round {round}, seed {}", chance.seed);
         expire(&provider, &home);
@@ -57,7 +57,8 @@ fn a_crowd_of_which_a_third_is_killed_makes_one_request_for_each_expiry() {
 #[test]
 fn at_a_provider_with_grace_anybody_in_the_crowd_may_be_killed() {
     let mut chance = Chance::new();
-    let (provider, home) = expired_with_grace();
+    let grace = Config { rotation: Rotation::Rotate { grace_secs: 60 }, ..Config::default() };
+    let (provider, home) = expired_in(Home::in_memory(), grace);
     for round in 0..rounds(ROUNDS_WITH_GRACE) {
         let what = format!("round {round}, seed {}", chance.seed);
         expire(&provider, &home);

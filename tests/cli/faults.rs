@@ -7,7 +7,7 @@ use crate::expiry::{
     expired_without_rotation, refresh_token, refreshes,
 };
 use crate::home::Home;
-use crate::provider::{Config, Endpoint, Fault, Provider};
+use crate::provider::{Endpoint, Fault};
 
 #[test]
 fn a_lost_request_is_sent_once_more_at_once() {
@@ -134,19 +134,6 @@ fn a_provider_that_cannot_be_reached_costs_nothing() {
 
     assert_no_stray_file(&home);
     assert_eq!(home.run(&["reveal", "work", "api_key"]).answer(), API_KEY);
-}
-
-#[test]
-fn a_redirect_is_not_followed() {
-    let elsewhere = Provider::start(Config::default());
-    let (provider, home) = expired();
-    provider.script(Endpoint::Token, vec![Fault::Redirect(elsewhere.url("/token"))]);
-
-    let _ = home.run(&["token", "work"]).expect_code(9).expect_said("redirects");
-
-    assert_eq!(elsewhere.requests().len(), 0);
-    let _ = home.run(&["token", "work"]).answer();
-    assert_nothing_lost(&provider, &home);
 }
 
 #[test]

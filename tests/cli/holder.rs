@@ -1,9 +1,9 @@
 //! A user whose vault key is held by the process of `vault unlock`.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::home::{Home, Run};
@@ -68,8 +68,7 @@ impl Holder {
     /// Kills the agent, which cannot tidy up then.
     pub fn kill_agent(&self) {
         let id = self.agent().expect("the agent runs");
-        let killed = Command::new("kill").args(["-KILL", &id]).status().unwrap();
-        assert!(killed.success());
+        kill(&id).unwrap();
         wait_until("the agent to be gone", || self.agent().is_none());
     }
 }
@@ -77,9 +76,14 @@ impl Holder {
 impl Drop for Holder {
     fn drop(&mut self) {
         if let Some(id) = self.agent() {
-            let _ = Command::new("kill").args(["-KILL", &id]).status();
+            // It may have ended by itself since.
+            let _ = kill(&id);
         }
     }
+}
+
+fn kill(id: &str) -> rustix::io::Result<()> {
+    kill_process(Pid::from_raw(id.parse().unwrap()).unwrap(), Signal::KILL)
 }
 
 /// Waits until it is so; fails after a time that no machine needs.

@@ -378,27 +378,6 @@ fn a_margin_is_a_duration_that_a_token_could_have() {
 }
 
 #[test]
-fn few_file_descriptors_are_enough_or_nothing_is_sent() {
-    let provider = Provider::start(Config::default());
-    let home = Home::logged_in(&provider);
-
-    for limit in 3..16 {
-        let before = provider.count(Endpoint::Token);
-        let run = shell(&home, &format!("ulimit -n {limit} && exec \"$0\" token work --refresh"));
-        let sent = provider.count(Endpoint::Token) - before;
-        assert!(
-            run.code == 0 || sent == 0,
-            "{limit}: exit code {} after {sent} requests\n{}",
-            run.code,
-            run.stderr
-        );
-        assert_ne!(run.code, 1, "{limit}: {}", run.stderr);
-    }
-    home.run(&["token", "work", "--refresh"]).expect_code(0);
-    assert!(provider.families_revoked().is_empty());
-}
-
-#[test]
 fn the_program_takes_our_place() {
     let provider = Provider::start(Config::default());
     let home = Home::logged_in(&provider);

@@ -7,6 +7,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::home::{Home, Run, VAULT};
 use crate::outside;
 use crate::provider::{Config, Endpoint, Provider};
@@ -260,8 +262,7 @@ fn a_process_that_is_made_to_crash_leaves_no_core() {
     let nobody = Nobody::new(&provider);
     let (mut login, _) = nobody.start_login();
 
-    let killed = Command::new("kill").args(["-ABRT", &login.id().to_string()]).status().unwrap();
-    assert!(killed.success());
+    kill_process(Pid::from_child(&login), Signal::ABORT).unwrap();
     let status = login.wait().unwrap();
 
     use std::os::unix::process::ExitStatusExt;
@@ -348,7 +349,7 @@ fn give_away(path: &Path) {
 fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
-        eprintln!("skipped: only root can be somebody else");
+        outside::leave_out("only root can be somebody else");
     }
     is_root
 }

@@ -12,9 +12,6 @@ use crate::tree::json;
 /// The client's secret, as the provider knows it.
 pub const CLIENT_SECRET: &str = "GOCSPX-desktop-secret";
 
-/// One certificate to trust, for a program that never needs one.
-pub const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/certificate.pem");
-
 /// The moment, and everything that is in it.
 pub struct Stage {
     /// The provider of both profiles.
@@ -41,9 +38,7 @@ impl Stage {
     fn at(grace_secs: u64) -> Self {
         let provider =
             Provider::start(Config { rotation: Rotation::Rotate { grace_secs }, ..Config::default() });
-        let mut home = Home::in_memory();
-        // Hundreds of certificates are read for nothing where no connection is encrypted.
-        home.set("SSL_CERT_FILE", CERTIFICATE);
+        let home = Home::in_memory();
         home.add_profile(&provider, "work").expect_code(0);
         provider.next_user("other@example.com");
         home.add_profile(&provider, "other").expect_code(0);

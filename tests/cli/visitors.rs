@@ -6,6 +6,8 @@ use std::net::{Shutdown, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::home::{Home, VAULT};
 use crate::outside;
 use crate::provider::{Config, Endpoint, Provider, browser};
@@ -359,13 +361,12 @@ fn the_port_is_closed_however_the_login_ends() {
     let waiting = Waiting::new(&provider, &home);
     with_state(&waiting, "error=invalid_scope");
     waiting.expect_end(7);
-    for signal in ["-INT", "-TERM"] {
+    for signal in [Signal::INT, Signal::TERM] {
         let waiting = Waiting::new(&provider, &home);
-        let id = waiting.login.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        kill_process(Pid::from_child(&waiting.login.child), signal).unwrap();
         let host = waiting.host.clone();
         let run = waiting.login.finish(&LOGIN);
-        assert!([12, 130, 143].contains(&run.code), "{signal}: {run:?}");
+        assert!([12, 130, 143].contains(&run.code), "{signal:?}: {run:?}");
         assert!(TcpStream::connect(host).is_err());
     }
     let timed = ["login", "work", "--no-browser", "--timeout", "1s"];

@@ -30,6 +30,7 @@ pub(super) fn read(
             access_token,
             expires_in: life(members, "expires_in"),
             refresh_token,
+            has_empty_refresh_token: members.text("refresh_token") == Some(""),
             scope: members.get("scope").and_then(scopes),
             id_token: members.text("id_token").filter(|text| is_token(text)).map(SecretString::from),
             refresh_token_expires_in: life(members, "refresh_token_expires_in")

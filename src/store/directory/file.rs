@@ -176,6 +176,15 @@ impl Files {
         }
     }
 
+    /// Removes a file, so that a power loss does not bring it back: what is done next takes it for gone.
+    pub(super) fn remove_for_good(&self, path: &Path) -> Result<(), Error> {
+        self.remove(path)?;
+        match self.disk.look_at(parent(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            _ => self.sync_directory(path),
+        }
+    }
+
     /// Makes the directory of `path`, and those above it, private.
     pub(super) fn make_parent(&self, path: &Path) -> Result<(), Error> {
         let parent = parent(path);

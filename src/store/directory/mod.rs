@@ -186,11 +186,7 @@ impl Store for Directory {
 
     fn remove(&self, name: &Name) -> Result<(), Error> {
         self.check()?;
-        let path = self.path(name);
-        self.files.remove(&path)?;
-        // A token may come back after a power loss. A document may not: what is done after its removal
-        // takes it for gone.
-        if matches!(name, Name::Token(..)) { Ok(()) } else { self.files.sync_directory(&path) }
+        self.files.remove_for_good(&self.path(name))
     }
 
     fn clients(&self) -> Result<Vec<ClientName>, Error> {
