@@ -76,7 +76,9 @@ pub(super) enum When {
 
 /// The whole command line. Each command's own arguments are built only when it is the one.
 pub fn command() -> Command {
+    // Not global here: the parser would copy them into every command, whichever is called.
     Globals::augment_args(Command::new("vault"))
+        .mut_args(|argument| argument.global(false))
         .about(ABOUT)
         .long_about(None)
         .version(env!("CARGO_PKG_VERSION"))
@@ -198,4 +200,21 @@ impl SetArgs {
 /// Reads a duration such as `10m`.
 pub(super) fn duration(text: &str) -> Result<SignedDuration, String> {
     parse_duration(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn global_options_may_stand_before_the_command_and_behind_it() {
+        let typed =
+            ["vault", "--json", "--vault-dir", "a", "client", "--no-input", "list", "--vault-dir", "b"];
+        let matches = command().try_get_matches_from(typed).unwrap();
+
+        let globals = Globals::of(matches.subcommand().unwrap().1).unwrap();
+
+        assert!(globals.json && globals.no_input && !globals.quiet);
+        assert_eq!(globals.vault_dir, Some(PathBuf::from("b")));
+    }
 }

@@ -12,8 +12,12 @@ use crate::ops::registry;
 
 /// Answers a shell that asks for completions, and says whether one did.
 pub(super) fn answer() -> bool {
+    const ASKED_BY: &str = "VAULT_COMPLETE";
+    if std::env::var_os(ASKED_BY).is_none() {
+        return false;
+    }
     CompleteEnv::with_factory(super::args::command)
-        .var("VAULT_COMPLETE")
+        .var(ASKED_BY)
         .try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref())
         .unwrap_or(true)
 }

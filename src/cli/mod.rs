@@ -45,7 +45,9 @@ fn run() -> ExitCode {
     if complete::answer() {
         return Code::Done.into();
     }
-    let matches = match args::command().try_get_matches() {
+    // Taking the parser down takes longer than the end of the process, which is near.
+    let parser = Box::leak(Box::new(args::command()));
+    let matches = match parser.try_get_matches_from_mut(std::env::args_os()) {
         Ok(matches) => matches,
         Err(refused) => return args::explain(&refused),
     };

@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Where files are.
 pub trait Disk: Send + Sync {
@@ -80,12 +81,12 @@ pub trait OpenFile: Debug + Send {
     /// As the operating system says.
     fn facts(&self) -> io::Result<Facts>;
 
-    /// What stands behind the position, `limit` bytes at most.
+    /// What stands behind the position, `limit` bytes at most; room is made for `expected` bytes.
     ///
     /// # Errors
     ///
     /// As the operating system says.
-    fn read(&mut self, limit: u64) -> io::Result<Vec<u8>>;
+    fn read(&mut self, expected: u64, limit: u64) -> io::Result<Vec<u8>>;
 
     /// Writes all of `bytes` at the position.
     ///
@@ -171,11 +172,13 @@ pub struct SystemDisk;
 
 impl Disk for SystemDisk {
     fn user(&self) -> u32 {
+        // Asked for at every file; nothing here ever changes it.
+        static USER: OnceLock<u32> = OnceLock::new();
         #[cfg(unix)]
-        let user = rustix::process::geteuid().as_raw();
+        let ask = || rustix::process::geteuid().as_raw();
         #[cfg(not(unix))]
-        let user = 0;
-        user
+        let ask = || 0;
+        *USER.get_or_init(ask)
     }
 
     fn look_at(&self, path: &Path) -> io::Result<Facts> {
@@ -227,10 +230,9 @@ impl OpenFile for File {
         self.metadata().map(|metadata| facts(&metadata))
     }
 
-    fn read(&mut self, limit: u64) -> io::Result<Vec<u8>> {
+    fn read(&mut self, expected: u64, limit: u64) -> io::Result<Vec<u8>> {
         // Room for all of it at once: growing would read it in many small pieces.
-        let length = self.metadata()?.len().min(limit);
-        let mut bytes = Vec::with_capacity(length as usize);
+        let mut bytes = Vec::with_capacity(expected.min(limit) as usize);
         self.take(limit).read_to_end(&mut bytes)?;
         Ok(bytes)
     }

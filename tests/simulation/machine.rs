@@ -103,7 +103,7 @@ impl OpenFile for Opened {
         Ok(self.machine.world.state().disk.facts(self.number))
     }
 
-    fn read(&mut self, limit: u64) -> io::Result<Vec<u8>> {
+    fn read(&mut self, _expected: u64, limit: u64) -> io::Result<Vec<u8>> {
         self.machine.step(Act::Read(&self.path), |state| {
             let rest = &state.disk.content(self.number)[self.position..];
             Ok(rest[..rest.len().min(limit as usize)].to_vec())

@@ -47,7 +47,7 @@ macro_rules! entry {
         Entry {
             name: $name,
             about: $about,
-            arguments: |command| with_one_help($module::Args::augment_args(command)),
+            arguments: |command| completed($module::Args::augment_args(command)),
             run: |session, matches| $module::run(session, parse(matches)?),
         }
     };
@@ -88,13 +88,11 @@ pub(super) fn all() -> Vec<Command> {
     COMMANDS.iter().map(command).chain(HIDDEN.iter().map(|entry| command(entry).hide(true))).collect()
 }
 
-/// `-h` and `--help` are the same: everything, and no blank line between the options.
-fn with_one_help(command: Command) -> Command {
-    let whole = command.get_long_about().cloned();
-    match whole {
-        Some(whole) => command.about(whole).long_about(None),
-        None => command,
-    }
+/// Adds what every command takes, behind its own arguments. `-h` and `--help` are the same: everything,
+/// and no blank line between the options.
+fn completed(command: Command) -> Command {
+    let whole = command.get_long_about().or(command.get_about()).cloned().unwrap_or_default();
+    Globals::augment_args(command).about(whole).long_about(None)
 }
 
 /// Does what the command line says.

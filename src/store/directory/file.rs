@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::store::Error;
-use crate::system::{Disk, Kind, OpenFile, Opening};
+use crate::system::{Disk, Facts, Kind, OpenFile, Opening};
 
 /// Longest file that is read: that of a document (1 MiB) plus the room of a reservation.
 const MAX_SIZE: u64 = 2 * 1024 * 1024;
@@ -80,11 +80,11 @@ impl Files {
             Err(error) if is_socket(&error) => return not_a_document("is not a plain file"),
             Err(source) => return Err(failed("open", path)(source)),
         };
-        self.check_plain(path, &*file)?;
-        file.read(MAX_SIZE).map(Some).map_err(failed("read", path))
+        let found = self.check_plain(path, &*file)?;
+        file.read(found.length, MAX_SIZE).map(Some).map_err(failed("read", path))
     }
 
-    fn check_plain(&self, path: &Path, file: &dyn OpenFile) -> Result<(), Error> {
+    fn check_plain(&self, path: &Path, file: &dyn OpenFile) -> Result<Facts, Error> {
         let found = file.facts().map_err(failed("look at", path))?;
         if found.kind != Kind::File {
             return Err(Error::NotADocument { path: path.to_owned(), why: "is not a plain file" });
@@ -95,7 +95,7 @@ impl Files {
         if found.length > MAX_SIZE {
             return Err(Error::NotADocument { path: path.to_owned(), why: "is larger than any document" });
         }
-        Ok(())
+        Ok(found)
     }
 
     /// The length of a file that may be changed, in bytes; 0 if there is none.
