@@ -149,6 +149,13 @@ impl Disk {
         Ok(())
     }
 
+    /// Somebody deletes every file in a directory, whoever has it open.
+    pub(crate) fn remove_all_in(&mut self, directory: &Path) {
+        let is_inside = |path: &&PathBuf| path.parent() == Some(directory);
+        let inside: Vec<PathBuf> = self.names.keys().filter(is_inside).cloned().collect();
+        inside.into_iter().for_each(|path| self.change(Change::Remove(path)));
+    }
+
     pub(crate) fn make_directories(&mut self, path: &Path) -> io::Result<()> {
         let parent = path.parent().ok_or_else(missing)?;
         if !self.names.contains_key(parent) {

@@ -84,6 +84,8 @@ struct Account {
     has_failed: bool,
     /// Whether more has failed than that no block was left.
     has_failed_oddly: bool,
+    /// Whether the last failure was that no rescue could be recorded.
+    has_failed_to_record: bool,
 }
 
 impl Ledger {
@@ -100,6 +102,7 @@ impl Ledger {
                 acts_since_answer: None,
                 has_failed: false,
                 has_failed_oddly: false,
+                has_failed_to_record: false,
             })
             .collect();
     }
@@ -126,10 +129,16 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn has_failed(&mut self, process: usize, how: Verdict) {
+    pub(crate) fn has_failed(&mut self, process: usize, act: &Act<'_>, how: Verdict) {
         let account = &mut self.accounts[process];
+        account.has_failed_to_record = act.path().is_some_and(is_in_memory);
         account.has_failed = true;
         account.has_failed_oddly |= how != Verdict::Fail(ErrorKind::StorageFull);
+    }
+
+    /// Whether `process` could leave word of a rescue, so that others know of it.
+    pub(crate) fn could_record(&self, process: usize) -> bool {
+        !self.accounts[process].has_failed_to_record
     }
 
     /// The server has acted upon a request of `process`.
@@ -251,6 +260,11 @@ impl Ledger {
             self.violated(format!("process {process} has ended, and {token} is not safe"));
         }
     }
+}
+
+/// Whether a request is about what the machine remembers, and not about the second place.
+fn is_in_memory(path: &Path) -> bool {
+    path.starts_with("/home/state") && path.parent().is_some_and(|folder| !folder.ends_with("next"))
 }
 
 /// How a process has ended.
