@@ -62,6 +62,9 @@ pub(crate) struct Ledger {
     pub(crate) violations: Vec<String>,
     /// Refresh tokens that nobody could have kept, and why.
     pub(crate) losses: BTreeMap<String, &'static str>,
+    /// Refresh tokens whose process was killed between its write and its sync: still there, as long as the
+    /// power is.
+    fragile: Vec<String>,
     /// Nothing odd happens in this round, so that one request must be enough.
     pub(crate) is_calm: bool,
     accounts: Vec<Account>,
@@ -211,7 +214,27 @@ impl Ledger {
 
     /// The process was killed; what it had written is still there.
     pub(crate) fn killed(&mut self, process: usize, disk: &Disk) {
+        let account = &self.accounts[process];
+        let is_in_window =
+            account.has_failed || account.acts_since_answer.is_some_and(|acts| acts <= POWER_WINDOW);
+        self.fragile.extend(account.held.clone().filter(|_| is_in_window));
         self.mourn(process, disk, KILL_WINDOW, "its process was killed before it was written");
+    }
+
+    /// The power is about to fail: whatever was written through meanwhile is safe.
+    pub(crate) fn power_fails(&mut self, disk: &Disk) {
+        let mut fragile = std::mem::take(&mut self.fragile);
+        fragile.retain(|token| !self.reader().has(disk.durable(), token));
+        self.fragile = fragile;
+    }
+
+    /// The power is back, and the disk has what was left.
+    pub(crate) fn power_is_back(&mut self, disk: &Disk) {
+        for token in std::mem::take(&mut self.fragile) {
+            if !self.reader().has(disk.seen(), &token) {
+                self.losses.insert(token, "a kill before it was on the disk, and then the power has failed");
+            }
+        }
     }
 
     /// The machine has lost its power, and this process with it.

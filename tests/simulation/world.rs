@@ -130,7 +130,9 @@ impl State {
     /// Whatever is running ends, and the disk has what a power loss leaves.
     pub(crate) fn lose_power(&mut self) {
         let mut random = Rng::with_seed(self.random.u64(..));
+        self.ledger.power_fails(&self.disk);
         self.disk.lose_power(&mut random);
+        self.ledger.power_is_back(&self.disk);
         for process in 0..self.processes.len() {
             if !self.processes[process].is_done {
                 self.end(process);
