@@ -151,9 +151,11 @@ impl Disk {
 
     /// Somebody deletes every file in a directory, whoever has it open.
     pub(crate) fn remove_all_in(&mut self, directory: &Path) {
-        let is_inside = |path: &&PathBuf| path.parent() == Some(directory);
-        let inside: Vec<PathBuf> = self.names.keys().filter(is_inside).cloned().collect();
-        inside.into_iter().for_each(|path| self.change(Change::Remove(path)));
+        let inside = self.names.iter().filter(|(path, _)| path.parent() == Some(directory));
+        // In the order in which they were made: names hold random identifiers.
+        let oldest_first: BTreeMap<Number, PathBuf> =
+            inside.map(|(path, number)| (*number, path.clone())).collect();
+        oldest_first.into_values().for_each(|path| self.change(Change::Remove(path)));
     }
 
     pub(crate) fn make_directories(&mut self, path: &Path) -> io::Result<()> {

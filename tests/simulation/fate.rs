@@ -123,7 +123,8 @@ pub(crate) enum Blow {
     DeleteLocks,
 }
 
-/// How a disk fails, and where: everywhere, or below a directory of this name.
+/// How a disk fails, and where: everywhere, below a directory of this name, or at files that end in it.
+/// So `next` is both places of a successor, and nothing else.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
@@ -173,8 +174,7 @@ impl Verdict {
 impl Failure {
     fn meets(self, act: &Act<'_>) -> Option<Verdict> {
         let path = act.path()?;
-        let is_here = self.place.is_none_or(|place| path.components().any(|part| part.as_os_str() == place));
-        if !is_here {
+        if !self.place.is_none_or(|place| is_at(path, place)) {
             return None;
         }
         match (self.kind, act) {
@@ -261,12 +261,13 @@ impl Moment {
 impl Failure {
     fn draw(random: &mut Rng) -> Fate {
         let since_answer = random.bool();
-        let places = [None, Some("vault"), Some("profiles"), Some("state"), Some("next")];
+        let anywhere = [None, Some("vault"), Some("profiles"), Some("state"), Some("next")];
+        let places = if since_answer { &[None, Some("profiles"), Some("next")][..] } else { &anywhere };
         let kinds = [Kind::Full, Kind::Sync, Kind::ReadOnly, Kind::Unreadable, Kind::Lying];
         match *random.choice(&kinds).unwrap() {
             // Blocks do not come back by themselves, and a refresh asks for some six times.
             kind @ Kind::Full => {
-                let place = if random.bool() { None } else { *random.choice(&places).unwrap() };
+                let place = if random.bool() { None } else { *random.choice(places).unwrap() };
                 let after = if since_answer { 0 } else { random.u32(..6) };
                 Fate::Disk { kind: Self { kind, place }, since_answer, after, times: u32::MAX }
             }
@@ -276,9 +277,9 @@ impl Failure {
                 Fate::Disk { kind: Self { kind, place }, since_answer, after: 0, times: random.u32(1..3) }
             }
             kind => Fate::Disk {
-                kind: Self { kind, place: *random.choice(&places).unwrap() },
+                kind: Self { kind, place: *random.choice(places).unwrap() },
                 since_answer,
-                after: if since_answer { random.u32(..2) } else { random.u32(..10) },
+                after: if since_answer { 0 } else { random.u32(..10) },
                 times: *random.choice(&[1, 1, 1, 2, 3, u32::MAX]).unwrap(),
             },
         }
@@ -294,6 +295,11 @@ impl Blow {
             Self::DeleteLocks => Verdict::DeleteLocks,
         }
     }
+}
+
+fn is_at(path: &Path, place: &str) -> bool {
+    path.extension().is_some_and(|end| end == place)
+        || path.components().any(|part| part.as_os_str() == place)
 }
 
 /// Whether the counter has come to its end; it stays there.
