@@ -227,11 +227,12 @@ impl Fate {
 
     /// A fate that fits a refresh: about a hundred requests, of which a few follow the answer.
     pub(crate) fn draw(random: &mut Rng) -> Self {
-        match random.u8(..10) {
+        match random.u8(..12) {
             0..=2 => Self::Meets(Moment::draw(random), Blow::Kill),
             3..=5 => Self::Meets(Moment::draw(random), Blow::LosePower),
             6 => Self::Meets(Moment::draw(random), Blow::Stall(Duration::from_secs(random.u64(1..60)))),
-            _ => Failure::draw(random),
+            7..=9 => Failure::draw(random),
+            _ => Failure::draw_at_both_places(random),
         }
     }
 
@@ -259,6 +260,13 @@ impl Moment {
 }
 
 impl Failure {
+    /// Nobody can save the successor, and the machine can still remember that it was printed.
+    fn draw_at_both_places(random: &mut Rng) -> Fate {
+        let kind = *random.choice(&[Kind::Sync, Kind::ReadOnly]).unwrap();
+        let failure = Self { kind, place: Some("next") };
+        Fate::Disk { kind: failure, since_answer: true, after: 0, times: u32::MAX }
+    }
+
     fn draw(random: &mut Rng) -> Fate {
         let since_answer = random.bool();
         let anywhere = [None, Some("vault"), Some("profiles"), Some("state"), Some("next")];
