@@ -1,6 +1,6 @@
 //! The lasting consent, as far as it is no secret.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::DocumentId;
@@ -40,5 +40,35 @@ impl Grant {
     /// When its refresh token was issued.
     pub fn renewed_at(&self) -> Timestamp {
         self.refreshed_at.map_or(self.obtained_at, |at| at.max(self.obtained_at))
+    }
+
+    /// When the refresh token after this one counts as issued, if it comes at `now`: later than this one,
+    /// even if the clock was set back meanwhile. That order tells a newer token from an older one.
+    pub fn next_renewal(&self, now: Timestamp) -> Timestamp {
+        let later = self.renewed_at().checked_add(SignedDuration::from_nanos(1));
+        later.map_or(now, |later| later.max(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renewal_is_later_than_the_one_before_whatever_the_clock_says() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let grant = Grant {
+            id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
+            obtained_at: at(0),
+            refreshed_at: Some(at(7200)),
+            expires_at: None,
+            state: GrantState::Live,
+            refreshable: true,
+        };
+
+        assert_eq!(grant.next_renewal(at(9000)), at(9000));
+        for now in [at(0), at(7200)] {
+            assert!(grant.next_renewal(now) > grant.renewed_at(), "{now}");
+        }
     }
 }

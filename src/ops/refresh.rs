@@ -203,7 +203,7 @@ impl<'a> Turn<'a> {
         let mut facts = self.profile.facts.clone();
         let end = life.and_then(|life| now.checked_add(life).ok());
         facts.grant = Some(Grant {
-            refreshed_at: Some(now),
+            refreshed_at: Some(self.grant.next_renewal(now)),
             expires_at: end.or(self.grant.expires_at),
             ..self.grant.clone()
         });

@@ -149,6 +149,15 @@ impl Disk {
         Ok(())
     }
 
+    /// Somebody deletes every file in a directory, whoever has it open.
+    pub(crate) fn remove_all_in(&mut self, directory: &Path) {
+        let inside = self.names.iter().filter(|(path, _)| path.parent() == Some(directory));
+        // In the order in which they were made: names hold random identifiers.
+        let oldest_first: BTreeMap<Number, PathBuf> =
+            inside.map(|(path, number)| (*number, path.clone())).collect();
+        oldest_first.into_values().for_each(|path| self.change(Change::Remove(path)));
+    }
+
     pub(crate) fn make_directories(&mut self, path: &Path) -> io::Result<()> {
         let parent = path.parent().ok_or_else(missing)?;
         if !self.names.contains_key(parent) {

@@ -30,7 +30,23 @@ pub(crate) enum Act<'a> {
 }
 
 impl Act<'_> {
-    fn path(&self) -> Option<&Path> {
+    /// Whether it may leave the disk other than it was.
+    fn changes(&self) -> bool {
+        match self {
+            Self::Create(_)
+            | Self::Write(..)
+            | Self::SetLength(_)
+            | Self::Sync(_)
+            | Self::SyncDirectory(_)
+            | Self::Rename(_)
+            | Self::Remove(_)
+            | Self::MakeDirectories(_) => true,
+            Self::Look(_) | Self::Open(_) | Self::OpenLock(_) | Self::Read(_) | Self::List(_) => false,
+            Self::Lock(_) | Self::Send | Self::Receive => false,
+        }
+    }
+
+    pub(crate) fn path(&self) -> Option<&Path> {
         match self {
             Self::Look(path)
             | Self::Open(path)
@@ -78,9 +94,11 @@ pub(crate) enum Fate {
     Lives,
     /// At one moment.
     Meets(Moment, Blow),
-    /// The disk fails from the `after`th request of its kind on, so many times.
+    /// The disk fails from the `after`th request of its kind on, so many times; or only counts from the
+    /// server's answer on.
     Disk {
         kind: Failure,
+        since_answer: bool,
         after: u32,
         times: u32,
     },
@@ -90,6 +108,8 @@ pub(crate) enum Fate {
 pub(crate) enum Moment {
     /// At so many requests after its beginning.
     Request(u32),
+    /// At so many requests that change the disk.
+    Change(u32),
     /// At so many requests after an answer of the server that brought a refresh token.
     AfterAnswer(u32),
 }
@@ -99,9 +119,12 @@ pub(crate) enum Blow {
     Kill,
     LosePower,
     Stall(Duration),
+    /// Somebody deletes the lock files of the vault, whoever holds them.
+    DeleteLocks,
 }
 
-/// How a disk fails, and where: everywhere, or below a directory of this name.
+/// How a disk fails, and where: everywhere, below a directory of this name, or at files that end in it.
+/// So `next` is both places of a successor, and nothing else.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
@@ -131,6 +154,7 @@ pub(crate) enum Verdict {
     Kill,
     LosePower,
     Stall(Duration),
+    DeleteLocks,
 }
 
 impl Verdict {
@@ -142,6 +166,7 @@ impl Verdict {
             Self::Kill => " KILLED".to_owned(),
             Self::LosePower => " THE POWER FAILS".to_owned(),
             Self::Stall(time) => format!(" STALLS for {time:?}"),
+            Self::DeleteLocks => " FINDS NO LOCK FILES".to_owned(),
         }
     }
 }
@@ -149,8 +174,7 @@ impl Verdict {
 impl Failure {
     fn meets(self, act: &Act<'_>) -> Option<Verdict> {
         let path = act.path()?;
-        let is_here = self.place.is_none_or(|place| path.components().any(|part| part.as_os_str() == place));
-        if !is_here {
+        if !self.place.is_none_or(|place| is_at(path, place)) {
             return None;
         }
         match (self.kind, act) {
@@ -180,6 +204,7 @@ impl Fate {
             Self::Meets(moment, blow) => {
                 let comes = match moment {
                     Moment::Request(left) => count_down(left),
+                    Moment::Change(left) => act.changes() && count_down(left),
                     Moment::AfterAnswer(number) => answered.is_some_and(|acts| acts >= *number),
                 };
                 let verdict = blow.verdict();
@@ -189,7 +214,8 @@ impl Fate {
                 }
                 Verdict::Pass
             }
-            Self::Disk { kind, after, times } => match kind.meets(act) {
+            Self::Disk { since_answer: true, .. } if answered.is_none() => Verdict::Pass,
+            Self::Disk { kind, after, times, .. } => match kind.meets(act) {
                 Some(verdict) if count_down(after) && *times > 0 => {
                     *times -= 1;
                     verdict
@@ -201,12 +227,24 @@ impl Fate {
 
     /// A fate that fits a refresh: about a hundred requests, of which a few follow the answer.
     pub(crate) fn draw(random: &mut Rng) -> Self {
-        match random.u8(..10) {
+        match random.u8(..12) {
             0..=2 => Self::Meets(Moment::draw(random), Blow::Kill),
             3..=5 => Self::Meets(Moment::draw(random), Blow::LosePower),
             6 => Self::Meets(Moment::draw(random), Blow::Stall(Duration::from_secs(random.u64(1..60)))),
-            _ => Failure::draw(random),
+            7..=9 => Failure::draw(random),
+            _ => Failure::draw_at_both_places(random),
         }
+    }
+
+    /// A fate that fits a command which changes names: a rename asks for some 25 changes.
+    pub(crate) fn draw_for_names(random: &mut Rng) -> Self {
+        let moment = Moment::Change(random.u32(..28));
+        Self::Meets(moment, if random.bool() { Blow::Kill } else { Blow::LosePower })
+    }
+
+    /// The lock files go while a refresh is under way.
+    pub(crate) fn draw_for_locks(random: &mut Rng) -> Self {
+        Self::Meets(Moment::draw(random), Blow::DeleteLocks)
     }
 }
 
@@ -222,23 +260,34 @@ impl Moment {
 }
 
 impl Failure {
+    /// Nobody can save the successor, and the machine can still remember that it was printed.
+    fn draw_at_both_places(random: &mut Rng) -> Fate {
+        let kind = *random.choice(&[Kind::Sync, Kind::ReadOnly]).unwrap();
+        let failure = Self { kind, place: Some("next") };
+        Fate::Disk { kind: failure, since_answer: true, after: 0, times: u32::MAX }
+    }
+
     fn draw(random: &mut Rng) -> Fate {
-        let places = [None, Some("vault"), Some("profiles"), Some("state"), Some("next")];
+        let since_answer = random.bool();
+        let anywhere = [None, Some("vault"), Some("profiles"), Some("state"), Some("next")];
+        let places = if since_answer { &[None, Some("profiles"), Some("next")][..] } else { &anywhere };
         let kinds = [Kind::Full, Kind::Sync, Kind::ReadOnly, Kind::Unreadable, Kind::Lying];
         match *random.choice(&kinds).unwrap() {
             // Blocks do not come back by themselves, and a refresh asks for some six times.
             kind @ Kind::Full => {
-                let place = if random.bool() { None } else { *random.choice(&places).unwrap() };
-                Fate::Disk { kind: Self { kind, place }, after: random.u32(..6), times: u32::MAX }
+                let place = if random.bool() { None } else { *random.choice(places).unwrap() };
+                let after = if since_answer { 0 } else { random.u32(..6) };
+                Fate::Disk { kind: Self { kind, place }, since_answer, after, times: u32::MAX }
             }
             // A refresh writes once over what is there.
             kind @ Kind::Lying => {
                 let place = if random.bool() { None } else { Some("profiles") };
-                Fate::Disk { kind: Self { kind, place }, after: 0, times: random.u32(1..3) }
+                Fate::Disk { kind: Self { kind, place }, since_answer, after: 0, times: random.u32(1..3) }
             }
             kind => Fate::Disk {
-                kind: Self { kind, place: *random.choice(&places).unwrap() },
-                after: random.u32(..10),
+                kind: Self { kind, place: *random.choice(places).unwrap() },
+                since_answer,
+                after: if since_answer { 0 } else { random.u32(..10) },
                 times: *random.choice(&[1, 1, 1, 2, 3, u32::MAX]).unwrap(),
             },
         }
@@ -251,8 +300,14 @@ impl Blow {
             Self::Kill => Verdict::Kill,
             Self::LosePower => Verdict::LosePower,
             Self::Stall(time) => Verdict::Stall(time),
+            Self::DeleteLocks => Verdict::DeleteLocks,
         }
     }
+}
+
+fn is_at(path: &Path, place: &str) -> bool {
+    path.extension().is_some_and(|end| end == place)
+        || path.components().any(|part| part.as_os_str() == place)
 }
 
 /// Whether the counter has come to its end; it stays there.

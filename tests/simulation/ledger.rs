@@ -62,6 +62,9 @@ pub(crate) struct Ledger {
     pub(crate) violations: Vec<String>,
     /// Refresh tokens that nobody could have kept, and why.
     pub(crate) losses: BTreeMap<String, &'static str>,
+    /// Refresh tokens whose process was killed between its write and its sync: still there, as long as the
+    /// power is.
+    fragile: Vec<String>,
     /// Nothing odd happens in this round, so that one request must be enough.
     pub(crate) is_calm: bool,
     accounts: Vec<Account>,
@@ -84,6 +87,8 @@ struct Account {
     has_failed: bool,
     /// Whether more has failed than that no block was left.
     has_failed_oddly: bool,
+    /// Whether the last failure was that no rescue could be recorded.
+    has_failed_to_record: bool,
 }
 
 impl Ledger {
@@ -100,6 +105,7 @@ impl Ledger {
                 acts_since_answer: None,
                 has_failed: false,
                 has_failed_oddly: false,
+                has_failed_to_record: false,
             })
             .collect();
     }
@@ -126,10 +132,16 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn has_failed(&mut self, process: usize, how: Verdict) {
+    pub(crate) fn has_failed(&mut self, process: usize, act: &Act<'_>, how: Verdict) {
         let account = &mut self.accounts[process];
+        account.has_failed_to_record = act.path().is_some_and(is_in_memory);
         account.has_failed = true;
         account.has_failed_oddly |= how != Verdict::Fail(ErrorKind::StorageFull);
+    }
+
+    /// Whether `process` could leave word of a rescue, so that others know of it.
+    pub(crate) fn could_record(&self, process: usize) -> bool {
+        !self.accounts[process].has_failed_to_record
     }
 
     /// The server has acted upon a request of `process`.
@@ -202,7 +214,27 @@ impl Ledger {
 
     /// The process was killed; what it had written is still there.
     pub(crate) fn killed(&mut self, process: usize, disk: &Disk) {
+        let account = &self.accounts[process];
+        let is_in_window =
+            account.has_failed || account.acts_since_answer.is_some_and(|acts| acts <= POWER_WINDOW);
+        self.fragile.extend(account.held.clone().filter(|_| is_in_window));
         self.mourn(process, disk, KILL_WINDOW, "its process was killed before it was written");
+    }
+
+    /// The power is about to fail: whatever was written through meanwhile is safe.
+    pub(crate) fn power_fails(&mut self, disk: &Disk) {
+        let mut fragile = std::mem::take(&mut self.fragile);
+        fragile.retain(|token| !self.reader().has(disk.durable(), token));
+        self.fragile = fragile;
+    }
+
+    /// The power is back, and the disk has what was left.
+    pub(crate) fn power_is_back(&mut self, disk: &Disk) {
+        for token in std::mem::take(&mut self.fragile) {
+            if !self.reader().has(disk.seen(), &token) {
+                self.losses.insert(token, "a kill before it was on the disk, and then the power has failed");
+            }
+        }
     }
 
     /// The machine has lost its power, and this process with it.
@@ -251,6 +283,11 @@ impl Ledger {
             self.violated(format!("process {process} has ended, and {token} is not safe"));
         }
     }
+}
+
+/// Whether a request is about what the machine remembers, and not about the second place.
+fn is_in_memory(path: &Path) -> bool {
+    path.starts_with("/home/state") && path.parent().is_some_and(|folder| !folder.ends_with("next"))
 }
 
 /// How a process has ended.

@@ -14,6 +14,7 @@ mod disk;
 mod fate;
 mod ledger;
 mod machine;
+mod round;
 mod server;
 mod story;
 mod world;

@@ -15,8 +15,9 @@ use vault::{seal, store};
 use crate::commands::{API_KEY, CLIENT_SECRET, Command, HOME, Keyring, Outcome, account_of};
 use crate::disk::Disk;
 use crate::fate::Fate;
-use crate::ledger::{Purpose, Reader};
+use crate::ledger::{End, Purpose, Reader};
 use crate::machine::Machine;
+use crate::round::{Cast, ROUNDS, Round, WALL_JUMPS};
 use crate::server::{Habits, LIFE, Server};
 use crate::world::{Killed, MOST, State, World};
 
@@ -89,12 +90,6 @@ struct Story {
     keyring: Keyring,
 }
 
-/// A process of a round.
-struct Cast {
-    command: Command,
-    fate: Fate,
-}
-
 impl Story {
     fn tell(&self) -> Report {
         let mut rescues = Vec::new();
@@ -106,27 +101,50 @@ impl Story {
         };
         for _ in 0..rounds {
             let casts = self.draw_round();
-            let commands: Vec<Command> = casts.iter().map(|cast| cast.command.clone()).collect();
-            removed |= commands.iter().any(|command| matches!(command, Command::Remove(_)));
+            removed |= casts.iter().any(|cast| matches!(cast.command, Command::Remove(_)));
             let outcomes = self.play(casts);
-            for outcome in &outcomes {
-                if let Outcome::Failed(error) = outcome
-                    && let Error::Rescue { block, .. } = &**error
-                {
-                    rescues.push(block.clone());
-                }
-            }
-            // A person takes in what was printed before going on, as the program says.
-            for block in rescues.drain(..) {
-                let _ = self.calmly(Command::ImportRescue(block));
+            let must_import = self.collect_rescues(&outcomes, &mut rescues);
+            self.let_power_fail();
+            if must_import || self.world.state().random.bool() {
+                self.import(&mut rescues);
             }
         }
+        self.import(&mut rescues);
         let logins = self.ask_what_is_left(removed);
         let mut state = self.world.state();
         Report {
             violations: std::mem::take(&mut state.ledger.violations),
             trace: std::mem::take(&mut state.trace),
             logins,
+        }
+    }
+
+    /// Adds the blocks that were printed. Whether a person has to take them in at once, because the program
+    /// could not leave word of one.
+    fn collect_rescues(&self, outcomes: &[Outcome], rescues: &mut Vec<String>) -> bool {
+        let state = self.world.state();
+        let mut must_import = false;
+        for (process, outcome) in outcomes.iter().enumerate() {
+            if let End::Rescue(block) = outcome.end() {
+                rescues.push(block.to_owned());
+                must_import |= !state.ledger.could_record(process);
+            }
+        }
+        must_import
+    }
+
+    fn import(&self, rescues: &mut Vec<String>) {
+        for block in rescues.drain(..) {
+            let _ = self.calmly(Command::ImportRescue(block));
+        }
+    }
+
+    /// Now and then, before the next round, when all processes of this one have ended.
+    fn let_power_fail(&self) {
+        let mut state = self.world.state();
+        if state.random.u8(..4) == 0 {
+            state.note(0, "the power fails between two rounds");
+            state.lose_power();
         }
     }
 
@@ -139,18 +157,19 @@ impl Story {
             0 => Duration::from_secs(random.u64(..300)),
             _ => LIFE + Duration::from_secs(random.u64(..300)),
         };
+        if random.u8(..8) == 0 {
+            state.clock_was_set = true;
+            state.wall_offset += random.choice(&WALL_JUMPS).unwrap();
+            state.trace.push(format!("the clock on the wall is off by {} s", state.wall_offset));
+        }
         state.restlessness = *random.choice(&[0.02, 0.1, 0.3, 0.7]).unwrap();
-        state.ledger.is_calm = random.u8(..4) == 0;
+        let round = *random.choice(&ROUNDS).unwrap();
+        state.ledger.is_calm = matches!(round, Round::Calm);
         state.trouble =
             if state.ledger.is_calm { 0.0 } else { *random.choice(&[0.0, 0.0, 0.3, 0.7]).unwrap() };
         let number = random.usize(1..=MOST - 2);
-        let struck = if state.ledger.is_calm { 0 } else { random.usize(..=2.min(number)) };
-        (0..number)
-            .map(|cast| Cast {
-                command: if state.ledger.is_calm { draw_token(random) } else { draw_command(random) },
-                fate: if cast < struck { Fate::draw(random) } else { Fate::Lives },
-            })
-            .collect()
+        let struck = random.usize(..=2.min(number));
+        (0..number).map(|cast| round.draw(random, cast, struck)).collect()
     }
 
     /// Has all of a round's processes run at the same time.
@@ -217,7 +236,10 @@ impl Story {
             }
             Outcome::Panicked => state.ledger.violated(format!("process {process} has panicked")),
             Outcome::Answer(token) if command.purpose() != Purpose::Other => {
-                let is_fine = state.server.is_live(token, state.time) || state.server.is_revoked(token);
+                // A clock that was set back can make a cached token look fresh.
+                let is_fine = state.clock_was_set
+                    || state.server.is_live(token, state.time)
+                    || state.server.is_revoked(token);
                 if !is_fine {
                     state
                         .ledger
@@ -259,24 +281,6 @@ fn draw_habits(random: &mut Rng) -> Habits {
     }
 }
 
-fn draw_token(random: &mut Rng) -> Command {
-    if random.u8(..3) == 0 { Command::Refresh("work") } else { Command::Token("work") }
-}
-
-fn draw_command(random: &mut Rng) -> Command {
-    let profile = *random.choice(&["work", "work", "work", "home", "job"]).unwrap();
-    match random.u8(..40) {
-        0..=11 => Command::Token(profile),
-        12..=29 => Command::Refresh(profile),
-        30..=31 => Command::Login(profile),
-        32..=33 => Command::Edit(profile),
-        34..=35 => Command::Rename("work", "job"),
-        36 => Command::Rename("job", "work"),
-        37 => Command::Remove("home"),
-        _ => Command::Reveal(profile),
-    }
-}
-
 impl Story {
     /// When all is quiet: whether each profile gives a token, or asks for a login for a good reason.
     fn ask_what_is_left(&self, was_removed: bool) -> Vec<&'static str> {
@@ -306,7 +310,12 @@ impl Story {
     /// Has the profile of `account` refreshed under the name that it has now, and returns that.
     fn ask_for_a_token(&self, account: &str, logins: &mut Vec<&'static str>) -> Option<&'static str> {
         let names: &[&'static str] = if account == "home" { &["home"] } else { &["work", "job"] };
-        names.iter().copied().find(|profile| self.ask_as(profile, logins))
+        let mut found = names.iter().copied().filter(|profile| self.ask_as(profile, logins));
+        let profile = found.next()?;
+        if let Some(other) = found.next() {
+            self.violated(format!("{profile} is there as {other} too"));
+        }
+        Some(profile)
     }
 
     /// Whether there is such a profile; it must give a token, or ask for a login for a good reason.

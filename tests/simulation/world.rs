@@ -2,6 +2,7 @@
 //! to the disk, the network or the clock.
 
 use std::io;
+use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use crate::server::Server;
 
 /// Most processes at one time.
 pub(crate) const MOST: usize = 6;
+
+/// Where the lock files of the vault are.
+const LOCKS: &str = "/home/vault/locks";
 
 /// How long one request to the system takes.
 const TICK: Duration = Duration::from_micros(50);
@@ -36,6 +40,8 @@ pub(crate) struct State {
     pub(crate) time: Duration,
     /// How far the clock on the wall is off, in seconds.
     pub(crate) wall_offset: i64,
+    /// Whether it was ever set.
+    pub(crate) clock_was_set: bool,
     /// How likely it is that another process goes on.
     pub(crate) restlessness: f32,
     /// How likely it is that the network or the server does something odd.
@@ -63,6 +69,7 @@ impl State {
             ledger: Ledger::default(),
             time: Duration::ZERO,
             wall_offset: 0,
+            clock_was_set: false,
             restlessness: 0.0,
             trouble: 0.0,
             trace: Vec::new(),
@@ -93,7 +100,7 @@ impl State {
         }
         self.ledger.count_act(process, act, self.time);
         if matches!(verdict, Verdict::Fail(_) | Verdict::Lie) {
-            self.ledger.has_failed(process, verdict);
+            self.ledger.has_failed(process, act, verdict);
         }
         verdict
     }
@@ -120,9 +127,12 @@ impl State {
         self.ledger.killed(process, &self.disk);
     }
 
-    fn lose_power(&mut self) {
+    /// Whatever is running ends, and the disk has what a power loss leaves.
+    pub(crate) fn lose_power(&mut self) {
         let mut random = Rng::with_seed(self.random.u64(..));
+        self.ledger.power_fails(&self.disk);
         self.disk.lose_power(&mut random);
+        self.ledger.power_is_back(&self.disk);
         for process in 0..self.processes.len() {
             if !self.processes[process].is_done {
                 self.end(process);
@@ -220,6 +230,10 @@ impl World {
         match verdict {
             Verdict::Pass => work(&mut state, Extent::Whole),
             Verdict::Lie => work(&mut state, Extent::Part),
+            Verdict::DeleteLocks => {
+                state.disk.remove_all_in(Path::new(LOCKS));
+                work(&mut state, Extent::Whole)
+            }
             Verdict::Stall(time) => {
                 state.processes[process].wakes_at = state.time + time;
                 drop(state);
