@@ -12,12 +12,8 @@ use crate::ops::registry;
 
 /// Answers a shell that asks for completions, and says whether one did.
 pub(super) fn answer() -> bool {
-    const ASKED_BY: &str = "VAULT_COMPLETE";
-    if std::env::var_os(ASKED_BY).is_none() {
-        return false;
-    }
     CompleteEnv::with_factory(super::args::command)
-        .var(ASKED_BY)
+        .var("VAULT_COMPLETE")
         .try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref())
         .unwrap_or(true)
 }

@@ -45,9 +45,14 @@ impl Grant {
     /// When the refresh token after this one counts as issued, if it comes at `now`: later than this one,
     /// even if the clock was set back meanwhile. That order tells a newer token from an older one.
     pub fn next_renewal(&self, now: Timestamp) -> Timestamp {
-        let later = self.renewed_at().checked_add(SignedDuration::from_nanos(1));
-        later.map_or(now, |later| later.max(now))
+        renewal_after(self.renewed_at(), now)
     }
+}
+
+/// When a refresh token that comes at `now` counts as issued, if another one counts as issued at `before`.
+pub fn renewal_after(before: Timestamp, now: Timestamp) -> Timestamp {
+    let later = before.checked_add(SignedDuration::from_nanos(1));
+    later.map_or(now, |later| later.max(now))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ mod variable;
 
 pub use client::{Binding, Client, ClientAuth, Endpoints};
 pub use field::{Field, SealedField, UnknownField};
-pub use grant::{Grant, GrantState};
+pub use grant::{Grant, GrantState, renewal_after};
 pub use id::{DocumentId, InvalidId, KeyId, VaultId};
 pub use name::{ClientName, InvalidName, ProfileName};
 pub use profile::{Account, Profile, ScopeRecord};

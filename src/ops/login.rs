@@ -12,7 +12,7 @@ use super::refresh::{self, ask_twice};
 use super::{Context, Error, Notice, Unlocked, cache, documents, recover, rescue, successor};
 use crate::domain::{
     Account, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName, Scopes,
-    SealedField,
+    SealedField, renewal_after,
 };
 use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
 use crate::oauth::{self, id_token, provider, userinfo};
@@ -156,7 +156,9 @@ pub(super) fn exchange(
     let grant_id = random_id();
     let next = successor::Next { generation: party.document.generation(), grant_id: &grant_id };
     let is_new_client = party.client.stored.is_none();
-    let old_is_spent = rescue::is_outstanding(ctx, vault, party.document.id(), party.facts.grant.as_ref())?;
+    let (id, old) = (party.document.id(), party.facts.grant.as_ref());
+    let old_is_spent = rescue::is_outstanding(ctx, vault, id, old)?;
+    let renewed_before = rescue::last_renewal(ctx, vault, id, old)?;
     // Before the code is spent: afterwards nothing but the grant itself may still have to be saved. A client
     // that may turn out to prove itself the other way is written even if it is stored as it is, which shows
     // whether it can be.
@@ -181,7 +183,8 @@ pub(super) fn exchange(
     match redeemed {
         Ok((reservation, account, answer)) => {
             let noted = note_proof(ctx, vault, &mut party.client, &binding);
-            let consent = NewConsent { grant_id, account, answer, old_is_spent, now: ctx.clock.now() };
+            let now = ctx.clock.now();
+            let consent = NewConsent { grant_id, account, answer, old_is_spent, renewed_before, now };
             let profile = consent.save(ctx, vault, &party, reservation)?;
             noted.map_err(|source| Error::ProofNotSaved {
                 profile: profile.name.clone(),
@@ -353,6 +356,8 @@ struct NewConsent {
     answer: TokenAnswer,
     /// Whether the stored refresh token has a successor that was only printed.
     old_is_spent: bool,
+    /// When the refresh token before it counts as issued.
+    renewed_before: Option<Timestamp>,
     now: Timestamp,
 }
 
@@ -420,7 +425,11 @@ impl NewConsent {
                 Grant {
                     id: self.grant_id.clone(),
                     obtained_at: self.now,
-                    refreshed_at: None,
+                    // Only where the clock was set back, so that a rescue from before does not look newer.
+                    refreshed_at: self
+                        .renewed_before
+                        .map(|before| renewal_after(before, self.now))
+                        .filter(|at| *at > self.now),
                     expires_at: end,
                     state: GrantState::Live,
                     refreshable: token.is_some(),

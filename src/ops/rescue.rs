@@ -1,5 +1,7 @@
 //! `vault import-rescue`: takes in tokens that could only be printed.
 
+use jiff::Timestamp;
+
 use super::{Context, Error, Loaded, Unlocked, documents, recover};
 use crate::domain::{DocumentId, Grant, Profile, ProfileName, SealedField};
 use crate::seal::{Document, Format, Verified};
@@ -55,6 +57,17 @@ pub(super) fn is_outstanding(
 ) -> Result<bool, Error> {
     let record = ctx.memory.rescue(&vault.id, id)?;
     Ok(record.is_some_and(|record| grant.is_none_or(|grant| grant.renewed_at() < record.renewed_at)))
+}
+
+/// When the newest refresh token of a profile was issued, stored or printed.
+pub(super) fn last_renewal(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    id: &DocumentId,
+    grant: Option<&Grant>,
+) -> Result<Option<Timestamp>, Error> {
+    let printed = ctx.memory.rescue(&vault.id, id)?.map(|record| record.renewed_at);
+    Ok(printed.max(grant.map(Grant::renewed_at)))
 }
 
 /// The document of a rescue block.

@@ -12,7 +12,7 @@ use vault::system::{Clock, Disk, Facts, OpenFile, Opening};
 
 use crate::disk::{Number, SECTOR, USER};
 use crate::fate::Act;
-use crate::server::{BEGINNING, Deed};
+use crate::server::{BEGINNING, Deed, Server};
 use crate::world::{Extent, State, World};
 
 /// The machine as one process sees it.
@@ -252,14 +252,19 @@ impl Machine {
         }
         let (deed, response) = state.server.act(request, state.time);
         state.note(self.process, &format!("the server: {deed:?}, the network: {weather:?}"));
-        let arrives = matches!(weather, Weather::Fine | Weather::HalfAnswer);
+        let arrives = match weather {
+            Weather::Fine => true,
+            // A login takes nothing but a whole answer.
+            Weather::HalfAnswer => !Server::is_login(request),
+            _ => false,
+        };
         let (disk, server) = (&state.disk, &state.server);
         state.ledger.server_acted(self.process, &deed, arrives, server, disk);
         let refresh_token = match deed {
             Deed::Rotated(family) => Some(state.server.families[family].live().to_owned()),
             _ => None,
         };
-        (weather, Some(Sent { deed, response, refresh_token }))
+        (weather, Some(Sent { deed, response, refresh_token, arrives }))
     }
 
     fn receive(
@@ -281,7 +286,9 @@ impl Machine {
             (Weather::Fine | Weather::HalfAnswer, Some(sent)) => sent,
             _ => return Err(lost()),
         };
-        if let Deed::Rotated(family) | Deed::Answered(family) = sent.deed {
+        if sent.arrives
+            && let Deed::Rotated(family) | Deed::Answered(family) = sent.deed
+        {
             state.ledger.received(self.process, family, sent.refresh_token.clone(), state.time);
         }
         match sent.refresh_token {
@@ -299,4 +306,6 @@ struct Sent {
     deed: Deed,
     response: Response,
     refresh_token: Option<String>,
+    /// Whether what it brings is of use to who asked.
+    arrives: bool,
 }

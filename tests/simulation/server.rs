@@ -104,6 +104,11 @@ impl Server {
         }
     }
 
+    /// Whether a request redeems a code.
+    pub(crate) fn is_login(request: &Request) -> bool {
+        matches!(&request.method, Method::PostForm(form) if form.iter().any(|(key, _)| *key == "code"))
+    }
+
     fn redeem(&mut self, code: &str, now: Duration) -> (Deed, Response) {
         let Some(account) = self.codes.remove(code) else { return (Deed::Refused, self.refuse(now)) };
         let token = self.name("RT");
