@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use super::clients::{self, Candidate, NewClient};
-use super::consent::{Request, consent};
+use super::consent::{Request, asked_scopes, consent};
 use super::login::{self, Party, Place};
 use super::{Context, Error, Unlocked, documents, recover, rename};
 use crate::domain::{Account, ClientName, Profile, ProfileName, ScopeRecord, Scopes};
@@ -97,7 +97,7 @@ impl Plan {
         let (candidate, client_was_named) = choose_client(ctx, vault, new.client)?;
         let provider = candidate.facts.provider.clone();
         let scopes: Vec<String> = new.scopes.iter().chain(more).cloned().collect();
-        let asked = login::asked_scopes(&candidate.facts, &Scopes::default(), &scopes)?;
+        let asked = asked_scopes(&candidate.facts, &Scopes::default(), &scopes)?;
         let profile = Profile {
             name: new.name,
             provider,

@@ -9,10 +9,27 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::Error;
-use crate::domain::{Client, Profile};
+use crate::domain::{Client, Profile, Scopes};
 use crate::oauth::authorization::{Answer, Consent, Flow};
 use crate::oauth::callback::{Callback, Cancel, Listener, Outcome, Responder};
 use crate::oauth::{self, provider};
+
+/// The scopes of a login: those of the profile, those asked for now, what is needed to know whose
+/// account it is, and what makes the grant last.
+pub(super) fn asked_scopes(client: &Client, known: &Scopes, more: &[String]) -> Result<Scopes, Error> {
+    let provider = provider::get(&client.provider);
+    let mut scopes = known.clone();
+    let named =
+        more.iter().flat_map(|text| text.split_whitespace()).map(|scope| provider.expand_scope(scope));
+    // A server without discovery may know nothing of OpenID Connect and refuse what it does not know.
+    let default: &[&str] = if client.is_discovered() { provider.default_scopes } else { &[] };
+    let default = default.iter().map(|scope| (*scope).to_owned());
+    let lasting = client.offline_scope.then(|| provider::OFFLINE.to_owned());
+    for scope in default.chain(lasting).chain(named) {
+        scopes.insert(&scope).map_err(|error| Error::Usage(error.to_string()))?;
+    }
+    Ok(scopes)
+}
 
 /// Leads the user to the provider and brings back what is pasted. Implemented where the terminal is.
 pub trait Courier: Sync {

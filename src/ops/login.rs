@@ -7,12 +7,12 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::clients::Candidate;
-use super::consent::{Consented, Request, consent};
+use super::consent::{Consented, Request, asked_scopes, consent};
 use super::refresh::{self, ask_twice};
 use super::{Context, Error, Notice, Unlocked, cache, documents, recover, rescue, successor};
 use crate::domain::{
-    Account, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName, Scopes,
-    SealedField, renewal_after,
+    Account, Binding, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName, Scopes, SealedField,
+    renewal_after,
 };
 use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
 use crate::oauth::{self, id_token, provider, userinfo};
@@ -61,23 +61,6 @@ pub fn login(
         let party = Party { facts, document: Place::Stored(current.document), client, api_key: None };
         exchange(ctx, vault, party, consented, request.replace_account)
     })
-}
-
-/// The scopes of a login: those of the profile, those asked for now, what is needed to know whose
-/// account it is, and what makes the grant last.
-pub(super) fn asked_scopes(client: &Client, known: &Scopes, more: &[String]) -> Result<Scopes, Error> {
-    let provider = provider::get(&client.provider);
-    let mut scopes = known.clone();
-    let named =
-        more.iter().flat_map(|text| text.split_whitespace()).map(|scope| provider.expand_scope(scope));
-    // A server without discovery may know nothing of OpenID Connect and refuse what it does not know.
-    let default: &[&str] = if client.is_discovered() { provider.default_scopes } else { &[] };
-    let default = default.iter().map(|scope| (*scope).to_owned());
-    let lasting = client.offline_scope.then(|| provider::OFFLINE.to_owned());
-    for scope in default.chain(lasting).chain(named) {
-        scopes.insert(&scope).map_err(|error| Error::Usage(error.to_string()))?;
-    }
-    Ok(scopes)
 }
 
 /// Who is to get the grant.
