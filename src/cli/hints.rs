@@ -134,14 +134,16 @@ fn usage_hints(error: &ops::Error) -> Vec<String> {
     }
 }
 
-fn did_you_mean(name: &str, known: &[String], what: &str) -> Vec<String> {
+fn did_you_mean(name: &str, listed: &[String], what: &str) -> Vec<String> {
+    // The older half of a rename is listed, and is not there for whoever asks for it.
+    let known: Vec<String> = listed.iter().filter(|listed| *listed != name).cloned().collect();
     let contains = |known: &String| known.contains(name) || name.contains(known.as_str());
     let distance = |known: &&String| strsim::damerau_levenshtein(known, name);
     let nearest = known.iter().min_by_key(distance).filter(|known| distance(known) <= MOST_TYPOS);
     let close = nearest.or_else(|| known.iter().find(|known| contains(known)));
     match close {
-        Some(close) => vec![format!("did you mean `{close}`? The {what}s are: {}", some(known))],
-        None => vec![format!("the {what}s are: {}", some(known))],
+        Some(close) => vec![format!("did you mean `{close}`? The {what}s are: {}", some(&known))],
+        None => vec![format!("the {what}s are: {}", some(&known))],
     }
 }
 

@@ -175,7 +175,8 @@ fn a_copy_of_a_profile_names_both() {
     scene.home.run(&["verify"]).expect_code(6).expect_said("`copy`");
     scene.home.run(&["token", "work", "--refresh"]).expect_code(0);
     // From then on it is the older half of a rename, and counts as gone.
-    let _ = scene.home.run(&["token", "copy"]).expect_code(3);
+    let gone = scene.home.run(&["token", "copy"]).expect_code(3);
+    assert!(!gone.stderr.contains("did you mean `copy`"), "{gone:?}");
 }
 
 #[test]
