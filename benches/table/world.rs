@@ -10,7 +10,7 @@ use vault::domain::{
     Account, Client, ClientAuth, DocumentId, Endpoints, Grant, GrantState, Profile, ScopeRecord, SealedField,
     VaultId,
 };
-use vault::seal::{Document, Draft, Format, Manifest, VaultKey};
+use vault::seal::{Document, Draft, Format, KeyRing, Manifest, VaultKey};
 
 use crate::server::Server;
 
@@ -42,7 +42,7 @@ impl World {
 
     /// Adds so many profiles that differ from `work` in name and identifier only.
     pub fn crowd(&self, count: usize) -> Result<(), String> {
-        let (vault, key) = self.unlock()?;
+        let (vault, keys) = self.unlock()?;
         let work = self.document("profiles/work.json")?;
         let facts: Profile = work.facts().map_err(text)?;
         let client = self.client()?;
@@ -52,8 +52,8 @@ impl World {
             let profile = Profile { name, ..facts.clone() };
             let document = Draft::new(Format::Profile, vault.clone(), id.clone())
                 .facts(&profile)
-                .seal(&key, SealedField::RefreshToken, &client.binding(), &"1//of-nobody".into())
-                .sign(&key);
+                .seal(&keys, SealedField::RefreshToken, &client.binding(), &"1//of-nobody".into())
+                .sign(&keys);
             self.write(&format!("data/vault/profiles/{}.json", profile.name), document.to_bytes())?;
             self.write(&format!("state/vault/{vault}/marks/{id}.json"), "{\"generation\":1}\n")?;
         }
@@ -95,13 +95,13 @@ impl World {
 
     /// Puts the cached token of `work` into a file of its own, for `age -d`, and the vault key beside it.
     pub fn export_item(&self) -> Result<(PathBuf, PathBuf), String> {
-        let (vault, key) = self.unlock()?;
+        let (vault, keys) = self.unlock()?;
         let id = self.document("profiles/work.json")?.id().clone();
         let token = fs::read(self.path(format!("cache/vault/{vault}/{id}.json"))).map_err(text)?;
         let token: serde_json::Value = serde_json::from_slice(&token).map_err(text)?;
         let sealed = token["secrets"]["access_token"].as_str().ok_or("no token is cached")?;
         self.write("item.age", sealed)?;
-        self.write("key.txt", key.to_identity_file().expose_secret())?;
+        self.write("key.txt", keys.current().to_identity_file().expose_secret())?;
         Ok((self.path("item.age"), self.path("key.txt")))
     }
 
@@ -116,23 +116,23 @@ impl World {
     }
 
     fn add_work(&self, server: &Server) -> Result<(), String> {
-        let (vault, key) = self.unlock()?;
+        let (vault, keys) = self.unlock()?;
         let client = client(server)?;
         let client_id = fresh_id()?;
         let document = Draft::new(Format::Client, vault.clone(), client_id.clone())
             .facts(&client)
-            .seal(&key, SealedField::ClientSecret, &client.binding(), &CLIENT.1.into())
-            .sign(&key);
+            .seal(&keys, SealedField::ClientSecret, &client.binding(), &CLIENT.1.into())
+            .sign(&keys);
         self.write("data/vault/clients/desktop.json", document.to_bytes())?;
         let grant = server.provider.grant(CLIENT.0, "me@example.com", &["mail"]);
         let document = Draft::new(Format::Profile, vault, fresh_id()?)
             .facts(&work(client_id)?)
-            .seal(&key, SealedField::RefreshToken, &client.binding(), &grant.into())
-            .sign(&key);
+            .seal(&keys, SealedField::RefreshToken, &client.binding(), &grant.into())
+            .sign(&keys);
         self.write("data/vault/profiles/work.json", document.to_bytes())
     }
 
-    fn unlock(&self) -> Result<(VaultId, VaultKey), String> {
+    fn unlock(&self) -> Result<(VaultId, KeyRing), String> {
         let document = self.document("vault.json")?;
         let manifest: Manifest = document.facts().map_err(text)?;
         let slot = serde_json::to_value(&manifest.slots[0]).map_err(text)?;
@@ -141,7 +141,7 @@ impl World {
         let sealed = slot["sealed"].as_str().ok_or("the slot holds nothing")?;
         let key = age::decrypt(&identity, sealed.as_bytes()).map_err(text)?;
         let key = SecretString::from(String::from_utf8(key).map_err(text)?);
-        Ok((document.vault().clone(), VaultKey::from_identity_file(&key).map_err(text)?))
+        Ok((document.vault().clone(), KeyRing::of(VaultKey::from_identity_file(&key).map_err(text)?)))
     }
 
     fn client(&self) -> Result<Client, String> {

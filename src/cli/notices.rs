@@ -39,6 +39,9 @@ fn words(notice: &Notice) -> Words {
             Talk(format!("Made a vault in {location}, unlocked by {}", with_article(unlocked_by)))
         }
         Notice::FirstUse { kid } => Warning(format!("first use of this vault on this machine: its key {kid} is accepted from now on")),
+        Notice::RotationUnfinished => Talk(
+            "The vault key is being rotated; if that was interrupted, `vault rotate` finishes it".to_owned(),
+        ),
         Notice::Waiting => Talk("Waiting for another vault process…".to_owned()),
         Notice::AskingAgain => Talk("The answer of the provider was lost; asking once more…".to_owned()),
         Notice::CacheIgnored { profile } => {

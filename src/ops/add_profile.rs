@@ -7,7 +7,7 @@ use super::consent::{Request, asked_scopes, consent};
 use super::login::{self, Party, Place};
 use super::{Context, Error, Unlocked, documents, recover, rename};
 use crate::domain::{Account, ClientName, Profile, ProfileName, ScopeRecord, Scopes};
-use crate::store::{Access, Lock};
+use crate::store::Access;
 use crate::system::random_id;
 
 /// Which client a new profile uses.
@@ -56,14 +56,14 @@ pub fn add_profile(
     let plan = Plan::make(ctx, vault, new, login.map_or(&[], |login| login.scopes))?;
     match login {
         None => {
-            let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+            let _lock = vault.lock(ctx, Access::Exclusive)?;
             plan.party(ctx, vault)?.save_without_grant(ctx, vault)
         }
         Some(request) => {
             ctx.store.prove_writable()?;
             let (profile, client) = (plan.profile.clone(), plan.candidate.facts.clone());
             consent(&profile, &client, request, |consented| {
-                let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+                let _lock = vault.lock(ctx, Access::Exclusive)?;
                 let party = plan.party(ctx, vault)?;
                 login::exchange(ctx, vault, party, consented, request.replace_account)
             })
@@ -73,7 +73,7 @@ pub fn add_profile(
 
 /// The older half of an interrupted rename of a client is no client to choose from.
 fn finish_renames(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
-    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    let _lock = vault.lock(ctx, Access::Exclusive)?;
     rename::finish(ctx, vault).map(|_| ())
 }
 

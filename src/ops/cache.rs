@@ -48,7 +48,7 @@ impl Cached {
     /// Opens it.
     pub(super) fn open(&self, vault: &Unlocked) -> Result<AccessToken, crate::seal::Error> {
         let binding = Binding::issuer_only(&self.facts.issuer);
-        let (value, _) = self.document.open(&vault.key, SealedField::AccessToken, &binding)?;
+        let (value, _) = self.document.open(&vault.keys, SealedField::AccessToken, &binding)?;
         Ok(AccessToken { value, ..self.without_value() })
     }
 
@@ -101,7 +101,7 @@ fn look(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Result
 }
 
 fn verify(vault: &Unlocked, profile: &Loaded<Profile>, bytes: &[u8]) -> Result<Cached, crate::seal::Error> {
-    let document = Document::parse(bytes)?.verify(&vault.id, &vault.key)?;
+    let document = Document::parse(bytes)?.verify(&vault.id, &vault.keys)?;
     if document.format() != Format::Token || document.id() != profile.document.id() {
         return Err(crate::seal::Error::Foreign("profile"));
     }
@@ -127,8 +127,8 @@ pub(super) fn keep(
     };
     let document = Draft::new(Format::Token, vault.id.clone(), profile.document.id().clone())
         .facts(&facts)
-        .seal(&vault.key, SealedField::AccessToken, &Binding::issuer_only(issuer), &token.value)
-        .sign(&vault.key);
+        .seal(&vault.keys, SealedField::AccessToken, &Binding::issuer_only(issuer), &token.value)
+        .sign(&vault.keys);
     if let Err(error) = ctx.store.write(&name(vault, profile), &document.to_bytes(), Expected::Anything) {
         ctx.notices.notice(&Notice::NotCached { why: error.to_string() });
     }

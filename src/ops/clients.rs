@@ -15,7 +15,7 @@ use crate::oauth::client_file::ClientFile;
 use crate::oauth::provider::{Fixed, OFFLINE, Provider};
 use crate::oauth::{check_url, discovery};
 use crate::seal::{Document, Draft, Format, Verified};
-use crate::store::{Access, Expected, Lock, Name, Revision};
+use crate::store::{Access, Expected, Name, Revision};
 use crate::system::random_id;
 
 /// How long discovery may take.
@@ -112,10 +112,10 @@ impl Candidate {
         };
         let draft = draft.facts(&self.facts);
         let draft = match &self.secret {
-            Some(secret) => draft.seal(&vault.key, SealedField::ClientSecret, &self.facts.binding(), secret),
+            Some(secret) => draft.seal(&vault.keys, SealedField::ClientSecret, &self.facts.binding(), secret),
             None => draft,
         };
-        let document = draft.sign(&vault.key);
+        let document = draft.sign(&vault.keys);
         let name = Name::Client(self.facts.name.clone());
         let expected = match &self.stored {
             Some((_, revision)) => Expected::Revision(revision),
@@ -295,7 +295,7 @@ fn free_name(wanted: &ClientName, taken: &[ClientName]) -> ClientName {
 pub fn add(ctx: Context<'_>, vault: &Unlocked, new: NewClient) -> Result<Client, Error> {
     let was_named = new.name.is_some();
     let (facts, secret) = resolve(ctx, new)?;
-    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    let _lock = vault.lock(ctx, Access::Exclusive)?;
     rename::finish(ctx, vault)?;
     if let Some(stored) = find_same(ctx, vault, &facts, secret.as_ref())? {
         return Ok(stored.facts);
@@ -373,7 +373,7 @@ fn users(ctx: Context<'_>) -> Result<Vec<(DocumentId, String)>, Error> {
 ///
 /// [`Error::NoClient`], or [`Error::ClientExists`] if the new name is taken.
 pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ClientName, to: &ClientName) -> Result<(), Error> {
-    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    let _lock = vault.lock(ctx, Access::Exclusive)?;
     let finished = rename::finish(ctx, vault)?;
     let is_through = finished.contains(&Name::Client(from.clone())) && ctx.store.clients()?.contains(to);
     let client = match vault.client_named(ctx, from) {
@@ -385,7 +385,7 @@ pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ClientName, to: &Client
         return Err(Error::ClientExists { name: to.to_string() });
     }
     let facts = Client { name: to.clone(), ..client.facts.clone() };
-    let document = client.next().facts(&facts).sign(&vault.key);
+    let document = client.next().facts(&facts).sign(&vault.keys);
     // The new one first: a crash leaves both, and the old one is recognised as older.
     documents::save(ctx, &Name::Client(to.clone()), &document, Expected::Absent)?;
     Ok(ctx.store.remove(&Name::Client(from.clone()))?)
@@ -397,7 +397,7 @@ pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ClientName, to: &Client
 ///
 /// [`Error::ClientInUse`] if one does.
 pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ClientName) -> Result<(), Error> {
-    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    let _lock = vault.lock(ctx, Access::Exclusive)?;
     rename::finish(ctx, vault)?;
     let client = vault.client_named(ctx, name)?;
     let id = client.document.id();

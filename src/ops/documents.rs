@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Context, Error, Notice, Unlocked, recover};
 use crate::domain::{Client, ClientName, DocumentId, Profile, ProfileName, VaultId};
-use crate::seal::{self, Document, Draft, Format, VaultKey, Verified};
+use crate::seal::{self, Document, Draft, Format, KeyRing, Verified};
 use crate::store::{Expected, Mark, Name, Revision};
 
 /// A document that has passed every check, with its facts.
@@ -56,27 +56,33 @@ pub(super) fn refused(name: &Name) -> impl FnOnce(seal::Error) -> Error {
 /// changed under our eyes, is read once more, with the mark before it this time.
 pub(super) fn load<T: DeserializeOwned>(
     ctx: Context<'_>,
-    vault: &VaultId,
-    key: &VaultKey,
+    vault: &Unlocked,
     name: &Name,
     format: Format,
 ) -> Result<Option<Loaded<T>>, Error> {
-    let Some(read) = verified(ctx, vault, key, name, format)? else { return Ok(None) };
-    dated(ctx, vault, key, name, format, read)
+    let read = match verified(ctx, &vault.id, &vault.keys, name, format) {
+        // The vault key is being rotated, or was, since we have opened the vault.
+        Err(Error::Document { source: seal::Error::OtherKey, .. }) => {
+            vault.renew(ctx)?;
+            verified(ctx, &vault.id, &vault.keys, name, format)?
+        }
+        read => read?,
+    };
+    read.map_or(Ok(None), |read| dated(ctx, &vault.id, &vault.keys, name, format, read))
 }
 
 /// Dates a document that has just been read and verified.
 pub(super) fn dated<T: DeserializeOwned>(
     ctx: Context<'_>,
     vault: &VaultId,
-    key: &VaultKey,
+    keys: &KeyRing,
     name: &Name,
     format: Format,
     (document, revision): (Verified, Revision),
 ) -> Result<Option<Loaded<T>>, Error> {
     let read = current(ctx, vault, name, document, revision, |id| {
         let mark = ctx.memory.mark(vault, id)?;
-        Ok((mark, verified(ctx, vault, key, name, format)?))
+        Ok((mark, verified(ctx, vault, keys, name, format)?))
     })?;
     read.map(|read| loaded(name, read)).transpose()
 }
@@ -126,14 +132,14 @@ pub(super) fn is_current(document: &Document, mark: Option<&Mark>) -> bool {
 fn verified(
     ctx: Context<'_>,
     vault: &VaultId,
-    key: &VaultKey,
+    keys: &KeyRing,
     name: &Name,
     format: Format,
 ) -> Result<Read, Error> {
     let Some(stored) = ctx.store.read(name)? else { return Ok(None) };
     let document = parse(name, &stored.bytes)?;
     check_format(name, &document, format)?;
-    let document = document.verify(vault, key).map_err(refused(name))?;
+    let document = document.verify(vault, keys).map_err(refused(name))?;
     Ok(Some((document, stored.revision())))
 }
 
@@ -206,7 +212,7 @@ impl Unlocked {
         name: &ProfileName,
     ) -> Result<Option<Loaded<Profile>>, Error> {
         let stored_as = Name::Profile(name.clone());
-        let found = load::<Profile>(ctx, &self.id, &self.key, &stored_as, Format::Profile);
+        let found = load::<Profile>(ctx, self, &stored_as, Format::Profile);
         match self.without_old_half(ctx, &stored_as, found)? {
             Some(profile) if profile.facts.name != *name => Err(Error::Misplaced {
                 document: stored_as.to_string(),
@@ -257,7 +263,7 @@ impl Unlocked {
         name: &ClientName,
     ) -> Result<Option<Loaded<Client>>, Error> {
         let stored_as = Name::Client(name.clone());
-        let found = load::<Client>(ctx, &self.id, &self.key, &stored_as, Format::Client);
+        let found = load::<Client>(ctx, self, &stored_as, Format::Client);
         match self.without_old_half(ctx, &stored_as, found)? {
             Some(client) if client.facts.name != *name => {
                 Err(Error::Misplaced { document: stored_as.to_string(), name: client.facts.name.to_string() })
@@ -299,7 +305,7 @@ impl Unlocked {
             let is_newer = |found: &Document| found.id() == old.id() && found.generation() > old.generation();
             // One that cannot be read is reported by whoever needs it.
             let Ok(found) = Document::parse(&stored.bytes) else { continue };
-            if is_newer(&found) && found.verify(&self.id, &self.key).is_ok() {
+            if is_newer(&found) && found.verify(&self.id, &self.keys).is_ok() {
                 return Ok(true);
             }
         }

@@ -69,7 +69,7 @@ pub fn edit(
         if let Some(key) = &changes.api_key {
             let (_, client) = vault.client(ctx, &facts.client)?;
             let binding = Binding::issuer_only(&client.facts.issuer);
-            draft = draft.seal(&vault.key, SealedField::ApiKey, &binding, key);
+            draft = draft.seal(&vault.keys, SealedField::ApiKey, &binding, key);
         }
         Ok((facts, draft))
     })
@@ -118,7 +118,7 @@ fn update(
     name: &ProfileName,
     change: impl FnOnce(&Loaded<Profile>, Draft) -> Result<(Profile, Draft), Error>,
 ) -> Result<Profile, Error> {
-    let _vault_lock = ctx.lock(&Lock::Vault, Access::Shared)?;
+    let _vault_lock = vault.lock(ctx, Access::Shared)?;
     let id = vault.profile(ctx, name)?.document.id().clone();
     let _turn = ctx.lock(&Lock::Grant(id), Access::Exclusive)?;
     recover::recover(ctx, vault, name)?;
@@ -130,7 +130,7 @@ fn update(
 }
 
 fn save(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>, draft: Draft) -> Result<(), Error> {
-    let document = draft.sign(&vault.key);
+    let document = draft.sign(&vault.keys);
     debug_assert_eq!(document.format(), Format::Profile);
     let name = Name::Profile(profile.facts.name.clone());
     documents::save(ctx, &name, &document, Expected::Revision(&profile.revision))

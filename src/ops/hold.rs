@@ -13,7 +13,7 @@ use crate::unlock::agent::Client;
 ///
 /// If the agent does not take it.
 pub fn hold(vault: &Unlocked, agent: &Client, life: Duration) -> Result<Timestamp, Error> {
-    Ok(agent.hold(&vault.id, &vault.key, life)?)
+    Ok(agent.hold(&vault.id, vault.keys.current(), life)?)
 }
 
 /// Has the agent forget the key of this vault. An agent that is not there holds none.

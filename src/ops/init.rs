@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::{Context, Error, Loaded, Notice, Unlocked, Vault, documents, vault};
 use crate::domain::{DocumentId, KeySlot, SlotKind, VaultId};
-use crate::seal::{Draft, Format, Manifest, VaultKey};
+use crate::seal::{Draft, Format, KeyRing, Manifest, VaultKey};
 use crate::store::{Access, Expected, Lock, Name, Revision};
 use crate::system::{random_bytes, random_id};
 use crate::unlock::passphrase::{self, WorkFactor};
@@ -74,14 +74,17 @@ fn write(ctx: Context<'_>, id: VaultId, key: VaultKey, slot: KeySlot) -> Result<
         slots: vec![slot],
         default_profile: None,
         default_profile_name: None,
+        rotation: None,
+        compromised_at: None,
     };
+    let keys = KeyRing::of(key);
     let document = Draft::new(Format::Manifest, id.clone(), DocumentId::from_bytes(random_bytes()))
         .facts(&facts)
-        .sign(&key);
+        .sign(&keys);
     let kid = document.kid().clone();
     documents::save(ctx, &Name::Manifest, &document, Expected::Absent)?;
-    vault::remember(ctx, &id, kid);
+    vault::warn_unless_saved(ctx, vault::remember(ctx, &id, vec![kid]));
     ctx.notices.notice(&Notice::VaultMade { location: ctx.store.location(), unlocked_by });
     let revision = Revision::of(&document.to_bytes());
-    Ok(Unlocked { id, key, manifest: Loaded { document, facts, revision } })
+    Ok(Unlocked { id, keys, manifest: Loaded { document, facts, revision } })
 }

@@ -8,7 +8,7 @@ use super::init::{FirstSlot, make_slot};
 use super::{Context, Error, Unlocked, Vault, documents, vault};
 use crate::domain::{DocumentId, KeyId, KeySlot, SlotKind};
 use crate::seal::Manifest;
-use crate::store::{Access, Expected, Lock, Name};
+use crate::store::{Access, Expected, Name};
 use crate::system::random_id;
 use crate::unlock::recipient::{self, Recipient};
 
@@ -43,12 +43,16 @@ pub fn list(ctx: Context<'_>) -> Result<Vec<KeySlot>, Error> {
 /// If the slot cannot be made or saved.
 pub fn add(ctx: Context<'_>, vault: &Unlocked, slot: NewSlot) -> Result<KeySlot, Error> {
     let kind = match slot {
-        NewSlot::Recipient(recipient) => recipient::seal(&vault.key, &recipient, ctx.ways.person())?,
-        NewSlot::Keychain => make_slot(ctx, &vault.id, &vault.key, &FirstSlot::Keychain)?,
-        NewSlot::Passphrase(passphrase) => {
-            make_slot(ctx, &vault.id, &vault.key, &FirstSlot::Passphrase(passphrase))?
+        NewSlot::Recipient(recipient) => {
+            recipient::seal(vault.keys.current(), &recipient, ctx.ways.person())?
         }
-        NewSlot::Identity(path) => make_slot(ctx, &vault.id, &vault.key, &FirstSlot::Identity(path))?,
+        NewSlot::Keychain => make_slot(ctx, &vault.id, vault.keys.current(), &FirstSlot::Keychain)?,
+        NewSlot::Passphrase(passphrase) => {
+            make_slot(ctx, &vault.id, vault.keys.current(), &FirstSlot::Passphrase(passphrase))?
+        }
+        NewSlot::Identity(path) => {
+            make_slot(ctx, &vault.id, vault.keys.current(), &FirstSlot::Identity(path))?
+        }
     };
     if let Some(same) = vault.manifest.facts.slots.iter().find(|slot| is_same_entry(&slot.kind, &kind)) {
         return Ok(same.clone());
@@ -106,10 +110,10 @@ fn find(slots: &[KeySlot], id: &str) -> Result<usize, Error> {
 /// [`Error::KeyNotAccepted`] if the vault is sealed to yet another key.
 pub fn accept(ctx: Context<'_>, kid: &KeyId) -> Result<(), Error> {
     let vault = Vault::open(ctx)?;
-    if vault.kid() != kid {
+    if !vault.kids().any(|known| known == kid) {
         return Err(Error::KeyNotAccepted { kid: vault.kid().clone(), by_environment: false });
     }
-    Ok(vault::try_remember(ctx, vault.id(), kid.clone())?)
+    Ok(vault::remember(ctx, vault.id(), vec![kid.clone()])?)
 }
 
 /// Changes the manifest under the vault lock.
@@ -118,7 +122,7 @@ pub(super) fn update(
     vault: &Unlocked,
     change: impl FnOnce(&mut Manifest) -> Result<(), Error>,
 ) -> Result<DocumentId, Error> {
-    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    let _lock = vault.lock(ctx, Access::Exclusive)?;
     update_locked(ctx, vault, change)
 }
 
@@ -128,17 +132,11 @@ pub(super) fn update_locked(
     vault: &Unlocked,
     change: impl FnOnce(&mut Manifest) -> Result<(), Error>,
 ) -> Result<DocumentId, Error> {
-    let manifest = documents::load::<Manifest>(
-        ctx,
-        &vault.id,
-        &vault.key,
-        &Name::Manifest,
-        crate::seal::Format::Manifest,
-    )?
-    .ok_or_else(|| Error::NoVault { location: ctx.store.location() })?;
+    let manifest = documents::load::<Manifest>(ctx, vault, &Name::Manifest, crate::seal::Format::Manifest)?
+        .ok_or_else(|| Error::NoVault { location: ctx.store.location() })?;
     let mut facts = manifest.facts.clone();
     change(&mut facts)?;
-    let document = manifest.next().facts(&facts).sign(&vault.key);
+    let document = manifest.next().facts(&facts).sign(&vault.keys);
     documents::save(ctx, &Name::Manifest, &document, Expected::Revision(&manifest.revision))?;
     Ok(document.id().clone())
 }

@@ -45,7 +45,7 @@ pub fn login(
     consent(&profile, &candidate.facts, request, |consented| {
         // Alone only if the client may have to be written too; else other profiles can go on.
         let access = if candidate.facts.client_auth_pinned { Access::Shared } else { Access::Exclusive };
-        let _vault_lock = ctx.lock(&Lock::Vault, access)?;
+        let _vault_lock = vault.lock(ctx, access)?;
         let id = vault.profile(ctx, name)?.document.id().clone();
         let _turn = ctx.lock(&Lock::Grant(id), Access::Exclusive)?;
         recover::recover(ctx, vault, name)?;
@@ -76,7 +76,7 @@ impl Party {
     /// Stores a profile that nobody has logged in yet. The caller holds the vault lock alone.
     pub(super) fn save_without_grant(mut self, ctx: Context<'_>, vault: &Unlocked) -> Result<Profile, Error> {
         self.client.save_if_changed(ctx, vault)?;
-        let document = self.draft(vault).facts(&self.facts).sign(&vault.key);
+        let document = self.draft(vault).facts(&self.facts).sign(&vault.keys);
         documents::save(ctx, &Name::Profile(self.facts.name.clone()), &document, Expected::Absent)?;
         Ok(self.facts)
     }
@@ -87,7 +87,7 @@ impl Party {
         match &self.api_key {
             Some(key) => {
                 let binding = Binding::issuer_only(&self.client.facts.issuer);
-                draft.seal(&vault.key, SealedField::ApiKey, &binding, key)
+                draft.seal(&vault.keys, SealedField::ApiKey, &binding, key)
             }
             None => draft,
         }
@@ -365,13 +365,13 @@ impl NewConsent {
         let draft = party.draft(vault).facts(&facts);
         let draft = match &self.answer.refresh_token {
             Some(token) => {
-                draft.seal(&vault.key, SealedField::RefreshToken, &party.client.facts.binding(), token)
+                draft.seal(&vault.keys, SealedField::RefreshToken, &party.client.facts.binding(), token)
             }
             None if self.continues(party).is_some() => draft,
             // Of another account, or refused: it must not be handed out as the one of this login.
             None => draft.without(SealedField::RefreshToken),
         };
-        let successor = draft.sign(&vault.key);
+        let successor = draft.sign(&vault.keys);
         successor::save(ctx, vault, &facts.name, reservation, &successor)?;
         self.cache(ctx, vault, party, successor, &facts);
         Ok(facts)

@@ -98,6 +98,8 @@ pub enum Notice {
         /// The key that is accepted from now on.
         kid: KeyId,
     },
+    /// The vault key is being rotated, or that was interrupted.
+    RotationUnfinished,
     /// Another process holds a lock that we need.
     Waiting,
     /// The provider is asked again, because the first answer was lost.

@@ -4,7 +4,7 @@ use super::documents;
 use super::{Context, Error, Notice, Unlocked};
 use crate::domain::{Profile, ProfileName};
 use crate::seal::{self, Document, Format};
-use crate::store::{self, Access, Leftover, Lock, Name, Place, Target};
+use crate::store::{self, Access, Leftover, Name, Place, Target};
 
 /// What an intent says of itself, even one that was cut off.
 const INTENT: &[u8] = b"vault-intent/";
@@ -26,7 +26,7 @@ pub(super) fn settle(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> 
     if ctx.store.leftovers(Target { name: &stored_as, vault: &vault.id })?.is_empty() {
         return Ok(());
     }
-    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    let _lock = vault.lock(ctx, Access::Exclusive)?;
     recover(ctx, vault, name).map(|_| ())
 }
 
@@ -92,7 +92,7 @@ fn judge(
     name: &ProfileName,
     leftover: &Leftover,
 ) -> Result<Verdict, Error> {
-    let verified = Document::parse(&leftover.bytes).and_then(|found| found.verify(&vault.id, &vault.key));
+    let verified = Document::parse(&leftover.bytes).and_then(|found| found.verify(&vault.id, &vault.keys));
     if let Err(error @ seal::Error::Newer { .. }) = verified {
         return Err(documents::refused(&Name::Profile(name.clone()))(error));
     }

@@ -31,7 +31,7 @@ pub(super) fn refresh(
     request: Request,
 ) -> Result<AccessToken, Error> {
     let began = ctx.clock.now();
-    let _vault_lock = ctx.lock(&Lock::Vault, Access::Shared)?;
+    let _vault_lock = vault.lock(ctx, Access::Shared)?;
     let id = vault.profile(ctx, name)?.document.id().clone();
     let _turn = ctx.lock(&Lock::Grant(id), Access::Exclusive)?;
 
@@ -98,7 +98,7 @@ impl<'a> Turn<'a> {
         let expected = client.facts.binding();
         let (refresh_token, binding) = profile
             .document
-            .open(&vault.key, SealedField::RefreshToken, &expected)
+            .open(&vault.keys, SealedField::RefreshToken, &expected)
             .map_err(documents::refused(&Name::Profile(profile.facts.name.clone())))?;
         let client_secret = client_secret(vault, &client, &Name::Client(client_name))?;
         Ok(Self { ctx, vault, profile, client, grant, binding, refresh_token, client_secret, uncertain })
@@ -211,8 +211,8 @@ impl<'a> Turn<'a> {
             .profile
             .next()
             .facts(&facts)
-            .seal(&self.vault.key, SealedField::RefreshToken, &self.binding, new)
-            .sign(&self.vault.key);
+            .seal(&self.vault.keys, SealedField::RefreshToken, &self.binding, new)
+            .sign(&self.vault.keys);
         successor::save(self.ctx, self.vault, self.name(), reservation, &successor)
     }
 
@@ -289,7 +289,7 @@ impl<'a> Turn<'a> {
     fn mark_dead(&self) -> Result<(), Error> {
         let mut facts = self.profile.facts.clone();
         facts.grant = Some(Grant { state: GrantState::Dead, ..self.grant.clone() });
-        let document = self.profile.next().facts(&facts).sign(&self.vault.key);
+        let document = self.profile.next().facts(&facts).sign(&self.vault.keys);
         let stored_as = Name::Profile(self.name().clone());
         documents::save(self.ctx, &stored_as, &document, Expected::Revision(&self.profile.revision))
     }
@@ -344,7 +344,7 @@ pub(super) fn client_secret(
     if client.facts.client_auth == ClientAuth::None {
         return Ok(None);
     }
-    let opened = client.document.open(&vault.key, SealedField::ClientSecret, &client.facts.binding());
+    let opened = client.document.open(&vault.keys, SealedField::ClientSecret, &client.facts.binding());
     let (secret, _) = opened.map_err(documents::refused(stored_as))?;
     Ok(Some(secret))
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Context, Error, Loaded, Unlocked, cache, documents, key_slots, recover, rescue, successor};
 use crate::domain::{DocumentId, Profile, ProfileName};
 use crate::seal::{Document, Manifest};
-use crate::store::{self, Access, Expected, Lock, Name, Reservation, Target};
+use crate::store::{self, Access, Expected, Name, Reservation, Target};
 
 /// Gives a profile another name. Grants, tokens and the default profile follow: they name its
 /// document.
@@ -14,7 +14,7 @@ use crate::store::{self, Access, Expected, Lock, Name, Reservation, Target};
 ///
 /// [`Error::NoProfile`], or [`Error::ProfileExists`] if the new name is taken.
 pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ProfileName, to: &ProfileName) -> Result<(), Error> {
-    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    let _lock = vault.lock(ctx, Access::Exclusive)?;
     let finished = finish(ctx, vault)?;
     recover::recover(ctx, vault, from)?;
     // A profile whose making was interrupted may be waiting under the new name.
@@ -29,7 +29,7 @@ pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ProfileName, to: &Profi
         return Err(Error::ProfileExists { name: to.to_string() });
     }
     let facts = Profile { name: to.clone(), ..profile.facts.clone() };
-    let document = profile.next().facts(&facts).sign(&vault.key);
+    let document = profile.next().facts(&facts).sign(&vault.keys);
     let (old, new) = (Name::Profile(from.clone()), Name::Profile(to.clone()));
     lead_default_to(ctx, vault, document.id(), to)?;
     let intent = announce(ctx, vault, &old, &profile)?;
@@ -101,7 +101,7 @@ fn is_through(
 ///
 /// [`Error::NoProfile`], or as the storage says.
 pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<(), Error> {
-    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    let _lock = vault.lock(ctx, Access::Exclusive)?;
     finish(ctx, vault)?;
     recover::recover(ctx, vault, name)?;
     let stored_as = Name::Profile(name.clone());
@@ -155,7 +155,7 @@ fn all_but_the_newest(ctx: Context<'_>, vault: &Unlocked, names: Vec<Name>) -> R
     for name in names {
         let Some(stored) = ctx.store.read(&name)? else { continue };
         let verified =
-            Document::parse(&stored.bytes).and_then(|document| document.verify(&vault.id, &vault.key));
+            Document::parse(&stored.bytes).and_then(|document| document.verify(&vault.id, &vault.keys));
         if let Ok(document) = verified {
             found.push((document.generation(), name));
         }

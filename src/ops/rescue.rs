@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Context, Error, Loaded, Unlocked, documents, recover};
 use crate::domain::{DocumentId, Grant, Profile, ProfileName, SealedField};
 use crate::seal::{Document, Format, Verified};
-use crate::store::{Access, Expected, Lock, Name, Target};
+use crate::store::{Access, Expected, Name, Target};
 
 /// Puts the tokens of a rescue block in their place and returns the profile's name.
 ///
@@ -20,7 +20,7 @@ pub fn import(ctx: Context<'_>, vault: &Unlocked, block: &[u8]) -> Result<Profil
     let name = rescued.facts.name.clone();
     let stored_as = Name::Profile(name.clone());
 
-    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    let _lock = vault.lock(ctx, Access::Exclusive)?;
     recover::recover(ctx, vault, &name)?;
     match vault.find_profile(ctx, &name)? {
         // A place that failed may have taken it all the same; then it is where it belongs.
@@ -81,7 +81,7 @@ impl Rescued {
     fn read(vault: &Unlocked, block: &[u8]) -> Result<Self, Error> {
         let refused = |source| Error::Document { document: "the rescue block".to_owned(), source };
         let document = Document::parse(block)
-            .and_then(|document| document.verify(&vault.id, &vault.key))
+            .and_then(|document| document.verify(&vault.id, &vault.keys))
             .map_err(refused)?;
         if document.format() != Format::Profile {
             return Err(Error::BadRescue("holds no profile"));
@@ -115,7 +115,7 @@ impl Rescued {
         let stored_as = Name::Profile(self.facts.name.clone());
         let (token, _) = self
             .document
-            .open(&vault.key, SealedField::RefreshToken, &binding)
+            .open(&vault.keys, SealedField::RefreshToken, &binding)
             .map_err(documents::refused(&stored_as))?;
         let facts = Profile {
             grant: Some(self.grant.clone()),
@@ -126,8 +126,8 @@ impl Rescued {
         let document = current
             .next()
             .facts(&facts)
-            .seal(&vault.key, SealedField::RefreshToken, &binding, &token)
-            .sign(&vault.key);
+            .seal(&vault.keys, SealedField::RefreshToken, &binding, &token)
+            .sign(&vault.keys);
         documents::save(ctx, &stored_as, &document, Expected::Revision(&current.revision))
     }
 

@@ -76,7 +76,7 @@ fn open(
         SealedField::ApiKey => Binding::issuer_only(&client.facts.issuer),
         _ => client.facts.binding(),
     };
-    match profile.document.open(&vault.key, field, &binding) {
+    match profile.document.open(&vault.keys, field, &binding) {
         Ok((secret, _)) => Ok(secret),
         Err(seal::Error::NoSecret(_)) => Err(missing()),
         Err(error) => Err(documents::refused(&Name::Profile(profile.facts.name.clone()))(error)),

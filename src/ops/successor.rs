@@ -47,7 +47,7 @@ pub(super) fn reserve(
     let intent = Draft::new(Format::Intent, vault.id.clone(), document.clone())
         .after(next.generation)
         .facts(&facts)
-        .sign(&vault.key);
+        .sign(&vault.keys);
     Ok(ctx.store.reserve(target, &intent.to_bytes())?)
 }
 
@@ -72,7 +72,7 @@ pub(super) fn save(
 
 /// Whether the bytes that came back from the disk are a document of this vault.
 fn is_readable(vault: &Unlocked, bytes: &[u8]) -> bool {
-    Document::parse(bytes).and_then(|document| document.verify(&vault.id, &vault.key)).is_ok()
+    Document::parse(bytes).and_then(|document| document.verify(&vault.id, &vault.keys)).is_ok()
 }
 
 /// The caller gets the only copy, and this machine remembers that there is one.

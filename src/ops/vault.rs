@@ -2,9 +2,9 @@
 
 use super::documents::{self, Loaded};
 use super::{Context, Error, Notice};
-use crate::domain::{KeyId, VaultId};
-use crate::seal::{Document, Format, Manifest, VaultKey, Verified};
-use crate::store::{self, Name, Pin, Revision};
+use crate::domain::{KeyId, KeySlot, VaultId};
+use crate::seal::{Document, Format, KeyRing, Manifest, Rotation, VaultKey, Verified};
+use crate::store::{self, Access, Held, Lock, Name, Pin, Revision};
 use crate::unlock::{self, Ways};
 
 /// Most key slots. They are tried before the manifest can be verified, and a forged one could hold
@@ -32,7 +32,8 @@ impl Vault {
         let document = documents::parse(&Name::Manifest, &stored.bytes)?;
         documents::check_format(&Name::Manifest, &document, Format::Manifest)?;
         let manifest: Manifest = documents::facts(&Name::Manifest, &document)?;
-        if manifest.slots.len() > MAX_SLOTS {
+        let coming = manifest.rotation.as_ref().map_or(0, |rotation| rotation.slots.len());
+        if manifest.slots.len().max(coming) > MAX_SLOTS {
             let odd = crate::seal::Error::Facts(format!("it has more than {MAX_SLOTS} key slots"));
             return Err(documents::refused(&Name::Manifest)(odd));
         }
@@ -58,6 +59,11 @@ impl Vault {
         self.document.kid()
     }
 
+    /// The keys that it says its documents to be sealed to, oldest first: two while they are rotated.
+    pub(super) fn kids(&self) -> impl Iterator<Item = &KeyId> {
+        std::iter::once(self.kid()).chain(self.manifest.rotation.as_ref().map(|rotation| &rotation.kid))
+    }
+
     /// What its manifest says; for showing only.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -70,8 +76,8 @@ impl Vault {
     ///
     /// If no slot gives the key, the key is not the pinned one, or the manifest was changed.
     pub fn unlock(self, ctx: Context<'_>) -> Result<Unlocked, Error> {
-        self.unlock_with(ctx, |ctx, vault, key, read| {
-            documents::dated(ctx, vault, key, &Name::Manifest, Format::Manifest, read)
+        self.unlock_with(ctx, |ctx, vault, keys, read| {
+            documents::dated(ctx, vault, keys, &Name::Manifest, Format::Manifest, read)
         })
     }
 
@@ -86,31 +92,68 @@ impl Vault {
 
     fn unlock_with(self, ctx: Context<'_>, date: Date) -> Result<Unlocked, Error> {
         let id = self.id().clone();
-        let kid = self.kid().clone();
-        let place = accepted(ctx, &id, &kid)?;
-        let opened = unlock::open(&id, &kid, &self.manifest.slots, &with_remembered(ctx, &id))?;
-        for warning in &opened.warnings {
-            ctx.notices.notice(&Notice::WeakUnlock { what: warning.to_string() });
-        }
-        let key = opened.key;
-        let document = self.document.verify(&id, &key).map_err(documents::refused(&Name::Manifest))?;
-        let manifest = date(ctx, &id, &key, (document, self.revision))?
+        let place = accepted(ctx, &self)?;
+        let keys = self.keys(ctx)?;
+        let refused = documents::refused(&Name::Manifest);
+        let document = verified(self.document, &id, &keys).map_err(refused)?;
+        let manifest = date(ctx, &id, &keys, (document, self.revision))?
             .ok_or_else(|| Error::NoVault { location: ctx.store.location() })?;
+        if manifest.facts.rotation.is_some() {
+            ctx.notices.notice(&Notice::RotationUnfinished);
+        }
         match place {
             Place::Known => {}
             Place::New => warn_unless_saved(ctx, ctx.memory.set_known_vault(&id)),
+            Place::NewKey => warn_unless_saved(ctx, remember(ctx, &id, kids_of(&manifest))),
             Place::FirstUse => {
-                ctx.notices.notice(&Notice::FirstUse { kid: kid.clone() });
-                remember(ctx, &id, kid);
+                ctx.notices.notice(&Notice::FirstUse { kid: manifest.document.kid().clone() });
+                warn_unless_saved(ctx, remember(ctx, &id, kids_of(&manifest)));
             }
         }
-        Ok(Unlocked { id, key, manifest })
+        Ok(Unlocked { id, keys, manifest })
     }
+
+    /// The keys that its documents are sealed to. Nothing may be sealed to the target of a rotation
+    /// before the manifest is verified under both.
+    fn keys(&self, ctx: Context<'_>) -> Result<KeyRing, Error> {
+        let Some(rotation) = &self.manifest.rotation else {
+            return Ok(KeyRing::of(self.key(ctx, self.kid(), &self.manifest.slots)?));
+        };
+        let target = self.key(ctx, &rotation.kid, &rotation.slots)?;
+        let ring = KeyRing::of(old_key(&target, self.id(), self.kid(), rotation)?);
+        ring.add(target);
+        Ok(ring)
+    }
+
+    fn key(&self, ctx: Context<'_>, kid: &KeyId, slots: &[KeySlot]) -> Result<VaultKey, Error> {
+        let opened = unlock::open(self.id(), kid, slots, &with_remembered(ctx, self.id()))?;
+        for warning in &opened.warnings {
+            ctx.notices.notice(&Notice::WeakUnlock { what: warning.to_string() });
+        }
+        Ok(opened.key)
+    }
+}
+
+/// The key that a rotation comes from, which is sealed to its target.
+fn old_key(target: &VaultKey, vault: &VaultId, kid: &KeyId, rotation: &Rotation) -> Result<VaultKey, Error> {
+    let opened = target.open_key(&rotation.old_key).ok().filter(|old| old.id(vault) == *kid);
+    opened
+        .ok_or_else(|| documents::refused(&Name::Manifest)(crate::seal::Error::Envelope("rotation.old_key")))
+}
+
+/// The manifest, if each key that it names has made it. The old one endorses the target so: else a forged
+/// manifest could have all secrets sealed to a stranger's key.
+fn verified(document: Document, vault: &VaultId, keys: &KeyRing) -> Result<Verified, crate::seal::Error> {
+    let document = document.verify(vault, keys)?;
+    if document.facts::<Manifest>()?.rotation.is_some() {
+        document.check_target(keys.current())?;
+    }
+    Ok(document)
 }
 
 /// How the age of a verified manifest is judged.
 type Date =
-    fn(Context<'_>, &VaultId, &VaultKey, (Verified, Revision)) -> Result<Option<Loaded<Manifest>>, Error>;
+    fn(Context<'_>, &VaultId, &KeyRing, (Verified, Revision)) -> Result<Option<Loaded<Manifest>>, Error>;
 
 /// The ways, and the identity files that this machine remembers. One that was named comes first.
 fn with_remembered<'a>(ctx: Context<'a>, vault: &VaultId) -> Ways<'a> {
@@ -129,52 +172,91 @@ enum Place {
     Known,
     /// The vault is known, and stands in a new place.
     New,
+    /// The key is known, and is being rotated on another machine to one that is not.
+    NewKey,
     /// Nothing.
     FirstUse,
 }
 
-/// Refuses a vault whose key is not the one that this machine, or the user, has pinned.
-fn accepted(ctx: Context<'_>, vault: &VaultId, kid: &KeyId) -> Result<Place, Error> {
-    let not_accepted = |by_environment| Err(Error::KeyNotAccepted { kid: kid.clone(), by_environment });
+/// Refuses a vault none of whose keys is the one that this machine, or the user, has pinned. Whether the
+/// pinned key has endorsed the other one is seen when the manifest is verified.
+fn accepted(ctx: Context<'_>, vault: &Vault) -> Result<Place, Error> {
+    let not_accepted = |by_environment| {
+        let kid = vault.kids().last().unwrap_or(vault.kid()).clone();
+        Err(Error::KeyNotAccepted { kid, by_environment })
+    };
     if let Some(pinned) = ctx.pinned {
-        return if pinned == kid { Ok(Place::Known) } else { not_accepted(true) };
+        return if vault.kids().any(|kid| kid == pinned) { Ok(Place::Known) } else { not_accepted(true) };
     }
     let known = ctx.memory.known_vault()?;
-    if known.as_ref().is_some_and(|known| known != vault) {
-        return Err(Error::OtherVault { location: ctx.store.location(), kid: kid.clone() });
+    if known.as_ref().is_some_and(|known| known != vault.id()) {
+        return Err(Error::OtherVault { location: ctx.store.location(), kid: vault.kid().clone() });
     }
-    match ctx.memory.pin(vault)? {
-        None => Ok(Place::FirstUse),
-        Some(pin) if !pin.kids.contains(kid) => not_accepted(false),
-        Some(_) if known.is_none() => Ok(Place::New),
-        Some(_) => Ok(Place::Known),
+    let Some(pin) = ctx.memory.pin(vault.id())? else { return Ok(Place::FirstUse) };
+    let unknown = vault.kids().filter(|kid| !pin.kids.contains(kid)).count();
+    match unknown {
+        0 if known.is_none() => Ok(Place::New),
+        0 => Ok(Place::Known),
+        // Whoever knows of a rotation knows its target, and takes no other: the old key may be stolen.
+        1 if vault.kids().count() == 2 && pin.kids.len() == 1 => Ok(Place::NewKey),
+        _ => not_accepted(false),
     }
 }
 
-/// Pins `kid`. A machine that cannot remember says so at each first use again.
-pub(super) fn remember(ctx: Context<'_>, vault: &VaultId, kid: KeyId) {
-    warn_unless_saved(ctx, try_remember(ctx, vault, kid));
+fn kids_of(manifest: &Loaded<Manifest>) -> Vec<KeyId> {
+    let target = manifest.facts.rotation.as_ref().map(|rotation| rotation.kid.clone());
+    std::iter::once(manifest.document.kid().clone()).chain(target).collect()
 }
 
-/// Pins `kid` as the key of the vault in this place.
-pub(super) fn try_remember(ctx: Context<'_>, vault: &VaultId, kid: KeyId) -> Result<(), store::Error> {
-    let pin = Pin { kids: vec![kid], since: ctx.clock.now() };
+/// Pins `kids`, oldest first, as the keys of the vault in this place.
+pub(super) fn remember(ctx: Context<'_>, vault: &VaultId, kids: Vec<KeyId>) -> Result<(), store::Error> {
+    let pin = Pin { kids, since: ctx.clock.now() };
     ctx.memory.set_pin(vault, &pin)?;
     ctx.memory.set_known_vault(vault)
 }
 
-fn warn_unless_saved(ctx: Context<'_>, saved: Result<(), store::Error>) {
+/// A machine that cannot remember says so at each first use again.
+pub(super) fn warn_unless_saved(ctx: Context<'_>, saved: Result<(), store::Error>) {
     if let Err(error) = saved {
         ctx.notices.notice(&Notice::NotMarked { why: error.to_string() });
     }
 }
 
-/// The vault with its key at hand.
+/// The vault with its keys at hand.
 pub struct Unlocked {
     /// Its identifier.
     pub id: VaultId,
-    /// Its key.
-    pub key: VaultKey,
-    /// Its manifest, verified.
+    /// Its key; while it is rotated, both.
+    pub keys: KeyRing,
+    /// Its manifest, verified; as it was when the vault was opened.
     pub manifest: Loaded<Manifest>,
+}
+
+impl Unlocked {
+    /// Waits for the lock of the vault. While it is held, the key that new documents are made with stays
+    /// the same.
+    pub(super) fn lock(&self, ctx: Context<'_>, access: Access) -> Result<Box<dyn Held>, Error> {
+        let held = ctx.lock(&Lock::Vault, access)?;
+        self.renew(ctx)?;
+        Ok(held)
+    }
+
+    /// Gets the keys that the vault has come to since it was opened.
+    pub(super) fn renew(&self, ctx: Context<'_>) -> Result<(), Error> {
+        let vault = Vault::open(ctx)?;
+        if vault.kids().all(|kid| self.keys.find(&self.id, kid).is_some()) {
+            return Ok(());
+        }
+        let renewed = vault.unlock(ctx)?;
+        if renewed.id != self.id {
+            let kid = renewed.keys.current().id(&renewed.id);
+            return Err(Error::OtherVault { location: ctx.store.location(), kid });
+        }
+        for key in renewed.keys.into_keys() {
+            if self.keys.find(&self.id, &key.id(&renewed.id)).is_none() {
+                self.keys.add(key);
+            }
+        }
+        Ok(())
+    }
 }

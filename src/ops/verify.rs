@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::{Context, Error, Loaded, Notice, Unlocked, documents, rename, reveal};
 use crate::domain::{ClientAuth, Field, Profile, SealedField};
 use crate::seal::{Document, Format};
-use crate::store::{self, Access, Held, Lock, Mark, Name};
+use crate::store::{self, Access, Held, Mark, Name};
 
 /// What was checked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,7 +23,7 @@ pub struct Summary {
 ///
 /// [`Error::NotAllVerified`] names each document that failed.
 pub fn verify(ctx: Context<'_>, vault: &Unlocked, on_step: &dyn Fn(usize, usize)) -> Result<Summary, Error> {
-    let _lock = lock_if_writable(ctx)?;
+    let _lock = lock_if_writable(ctx, vault)?;
     let older = rename::older_halves(ctx, vault)?;
     tell_what_is_odd(ctx, &older)?;
     let names: Vec<Name> = names(ctx)?.into_iter().filter(|name| !older.contains(name)).collect();
@@ -41,8 +41,8 @@ pub fn verify(ctx: Context<'_>, vault: &Unlocked, on_step: &dyn Fn(usize, usize)
 }
 
 /// Keeps a rename from happening meanwhile. A vault that cannot be written to has nobody to wait for.
-fn lock_if_writable(ctx: Context<'_>) -> Result<Option<Box<dyn Held>>, Error> {
-    match ctx.lock(&Lock::Vault, Access::Shared) {
+fn lock_if_writable(ctx: Context<'_>, vault: &Unlocked) -> Result<Option<Box<dyn Held>>, Error> {
+    match vault.lock(ctx, Access::Shared) {
         Ok(held) => Ok(Some(held)),
         Err(Error::Store(store::Error::Io { .. })) => Ok(None),
         Err(error) => Err(error),
@@ -68,14 +68,14 @@ fn tell_what_is_odd(ctx: Context<'_>, older: &[Name]) -> Result<(), Error> {
 ///
 /// If a document does not verify, or the state directory cannot be written.
 pub fn accept_rollback(ctx: Context<'_>, vault: &Unlocked) -> Result<usize, Error> {
-    let _lock = ctx.lock(&Lock::Vault, Access::Exclusive)?;
+    let _lock = vault.lock(ctx, Access::Exclusive)?;
     // The older half of an interrupted rename is no backup.
     rename::finish(ctx, vault)?;
     let mut accepted = 0;
     for name in names(ctx)? {
         let Some(stored) = ctx.store.read(&name)? else { continue };
         let document = documents::parse(&name, &stored.bytes)?;
-        let document = document.verify(&vault.id, &vault.key).map_err(documents::refused(&name))?;
+        let document = document.verify(&vault.id, &vault.keys).map_err(documents::refused(&name))?;
         accepted += usize::from(lower_mark(ctx, vault, &document)?);
     }
     Ok(accepted)
@@ -101,8 +101,7 @@ fn names(ctx: Context<'_>) -> Result<Vec<Name>, Error> {
 fn check(ctx: Context<'_>, vault: &Unlocked, name: &Name) -> Result<usize, Error> {
     match name {
         Name::Manifest => {
-            let found =
-                documents::load::<crate::seal::Manifest>(ctx, &vault.id, &vault.key, name, Format::Manifest)?;
+            let found = documents::load::<crate::seal::Manifest>(ctx, vault, name, Format::Manifest)?;
             let manifest = found.ok_or(Error::ManifestMissing)?;
             tell_what_is_unknown(ctx, name, &manifest);
             Ok(0)

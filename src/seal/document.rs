@@ -11,53 +11,13 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use super::draft::Draft;
+use super::format::Format;
 use super::item::{self, Place};
 use super::json;
 use super::key::VaultKey;
+use super::ring::KeyRing;
 use crate::domain::{Binding, DocumentId, KeyId, SealedField, VaultId};
-
-/// The kinds of document, and the only versions of them that this program knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Format {
-    /// The manifest of the vault.
-    Manifest,
-    /// An OAuth client.
-    Client,
-    /// A profile.
-    Profile,
-    /// A cached access token.
-    Token,
-    /// What was about to be asked when a refresh began.
-    Intent,
-}
-
-impl Format {
-    const ALL: [Self; 5] = [Self::Manifest, Self::Client, Self::Profile, Self::Token, Self::Intent];
-
-    /// The value of `format` in the document.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Manifest => "vault-manifest/1",
-            Self::Client => "vault-client/1",
-            Self::Profile => "vault-profile/1",
-            Self::Token => "vault-token/1",
-            Self::Intent => "vault-intent/1",
-        }
-    }
-
-    fn read(text: &str) -> Result<Self, Error> {
-        if let Some(known) = Self::ALL.into_iter().find(|format| format.as_str() == text) {
-            return Ok(known);
-        }
-        let (kind, version) = text.rsplit_once('/').ok_or(Error::Envelope("format"))?;
-        let is_ours = Self::ALL.iter().any(|format| format.as_str().starts_with(&format!("{kind}/")));
-        match version.parse::<u32>() {
-            Ok(version) if is_ours && version > 1 => Err(Error::Newer { format: text.to_owned() }),
-            _ => Err(Error::Envelope("format")),
-        }
-    }
-}
 
 /// Why a document is refused.
 #[derive(Debug, thiserror::Error)]
@@ -75,9 +35,12 @@ pub enum Error {
         /// What it says of itself.
         format: String,
     },
-    /// It belongs to another vault, or to another key of it.
+    /// It belongs to another vault or another document.
     #[error("it is of another {0}")]
     Foreign(&'static str),
+    /// It is sealed to another key of the vault.
+    #[error("it is of another vault key")]
+    OtherKey,
     /// Its MAC does not fit: it was changed by someone without the vault key.
     #[error("it was changed outside vault: its MAC does not match")]
     Mac,
@@ -96,20 +59,33 @@ pub enum Error {
         #[source]
         source: item::Error,
     },
+    /// A secret in it, whose field this version may not know, is not what it should be.
+    #[error("its sealed `{field}` is not acceptable")]
+    SealedText {
+        /// Which one, as the document names it.
+        field: String,
+        /// Why.
+        #[source]
+        source: item::Error,
+    },
 }
 
 /// The fields of the envelope, which [`Verified`] sets itself and facts cannot touch.
-const ENVELOPE: [&str; 7] = ["format", "vault", "id", "kid", "generation", "secrets", "mac"];
+pub(super) const ENVELOPE: [&str; 8] =
+    ["format", "vault", "id", "kid", "generation", "secrets", TARGET_MAC, "mac"];
+
+/// The MAC under the key that the vault is being rotated to; in the manifest only.
+pub(super) const TARGET_MAC: &str = "target_mac";
 
 /// A document as it stands in the store. Nothing in it has been verified.
 #[derive(Clone, Debug)]
 pub struct Document {
-    fields: Map<String, Value>,
-    format: Format,
-    vault: VaultId,
-    id: DocumentId,
-    kid: KeyId,
-    generation: u64,
+    pub(super) fields: Map<String, Value>,
+    pub(super) format: Format,
+    pub(super) vault: VaultId,
+    pub(super) id: DocumentId,
+    pub(super) kid: KeyId,
+    pub(super) generation: u64,
 }
 
 impl Document {
@@ -193,24 +169,25 @@ impl Document {
         self.fields.keys().filter(is_unknown).cloned().collect()
     }
 
-    /// Checks that `key` made this document and nobody has changed it since.
+    /// Checks that one of `keys` made this document and nobody has changed it since.
     ///
     /// # Errors
     ///
-    /// [`Error::Foreign`] if it is of another vault or key, [`Error::Mac`] if it was changed.
-    pub fn verify(self, vault: &VaultId, key: &VaultKey) -> Result<Verified, Error> {
+    /// [`Error::Foreign`] if it is of another vault, [`Error::OtherKey`] if it is of another key,
+    /// [`Error::Mac`] if it was changed.
+    pub fn verify(self, vault: &VaultId, keys: &KeyRing) -> Result<Verified, Error> {
         if self.vault != *vault {
             return Err(Error::Foreign("vault"));
         }
-        if self.kid != key.id(vault) {
-            return Err(Error::Foreign("vault key"));
-        }
-        let expected = mac(&self.fields, self.format, vault, key);
-        let found = text(&self.fields, "mac")?;
-        if !bool::from(expected.as_bytes().ct_eq(found.as_bytes())) {
-            return Err(Error::Mac);
-        }
+        let key = keys.find(vault, &self.kid).ok_or(Error::OtherKey)?;
+        self.check_mac("mac", key)?;
         Ok(Verified { document: self })
+    }
+
+    fn check_mac(&self, field: &'static str, key: &VaultKey) -> Result<(), Error> {
+        let expected = mac(&self.fields, field, self.format, &self.vault, key);
+        let found = text(&self.fields, field)?;
+        if bool::from(expected.as_bytes().ct_eq(found.as_bytes())) { Ok(()) } else { Err(Error::Mac) }
     }
 
     /// The document as it is written: indented, for people and `jq`.
@@ -229,7 +206,7 @@ impl Document {
 /// A document whose MAC has been checked, or that we have just made.
 #[derive(Clone, Debug)]
 pub struct Verified {
-    document: Document,
+    pub(super) document: Document,
 }
 
 impl std::ops::Deref for Verified {
@@ -251,13 +228,14 @@ impl Verified {
     /// If the document has no such secret, or the seal says something else than the document.
     pub fn open(
         &self,
-        key: &VaultKey,
+        keys: &KeyRing,
         field: SealedField,
         expected: &Binding,
     ) -> Result<(SecretString, Binding), Error> {
         let message = self.sealed(field).ok_or(Error::NoSecret(field))?;
         log::trace!("opening {field} of {}", self.id);
-        let place = Place { vault: &self.vault, document: &self.id, field };
+        let key = self.key(keys)?;
+        let place = Place { vault: &self.vault, document: &self.id, field: field.as_str() };
         let (secret, binding) =
             item::open(key, place, message).map_err(|source| Error::Item { field, source })?;
         if binding != *expected {
@@ -266,106 +244,78 @@ impl Verified {
         Ok((secret, binding))
     }
 
-    /// The start of its next generation, with everything that it holds.
+    /// Opens every sealed item, also those that this version does not know, and says how many there are.
+    /// Where they may go is not compared: that takes their owner.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SealedText`] names the first that does not open, or belongs elsewhere.
+    pub fn open_all(&self, keys: &KeyRing) -> Result<usize, Error> {
+        let key = self.key(keys)?;
+        for (field, message) in self.messages() {
+            let place = Place { vault: &self.vault, document: &self.id, field };
+            item::open(key, place, message).map_err(sealed_text(field))?;
+        }
+        Ok(self.messages().count())
+    }
+
+    /// The start of its next generation, with everything that it holds, under its own key.
     pub fn next(&self) -> Draft {
         Draft {
             fields: self.document.fields.clone(),
             format: self.format,
             vault: self.vault.clone(),
             id: self.id.clone(),
+            kid: Some(self.kid.clone()),
             generation: self.generation + 1,
         }
     }
-}
 
-/// A document in the making: the only way to write one.
-pub struct Draft {
-    fields: Map<String, Value>,
-    format: Format,
-    vault: VaultId,
-    id: DocumentId,
-    generation: u64,
-}
-
-impl Draft {
-    /// The first generation of a new document.
-    pub fn new(format: Format, vault: VaultId, id: DocumentId) -> Self {
-        Self { fields: Map::new(), format, vault, id, generation: 1 }
-    }
-
-    /// Starts after `generation`, so that a document that takes the place of another is newer.
-    #[must_use]
-    pub fn after(mut self, generation: u64) -> Self {
-        self.generation = generation + 1;
-        self
-    }
-
-    /// Sets the public facts. Fields that `facts` does not know are kept, except those that it
-    /// knows and now leaves out.
-    #[must_use]
-    pub fn facts<T: Serialize + DeserializeOwned>(mut self, facts: &T) -> Self {
-        let known = known_fields::<T>(&self.fields);
-        for name in known {
-            self.fields.remove(&name);
+    /// The start of its next generation in the vault `to_vault` under `to_key`: every sealed item is
+    /// sealed anew, also those that this version does not know, and proven to open.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SealedText`] names the first that does not open, or belongs elsewhere.
+    pub fn reseal(&self, from: &KeyRing, to_vault: &VaultId, to_key: &VaultKey) -> Result<Draft, Error> {
+        let key = self.key(from)?;
+        let mut draft = self.next();
+        for (field, message) in self.messages() {
+            let place = Place { vault: &self.vault, document: &self.id, field };
+            let anew = item::reseal(key, place, message, to_vault, to_key).map_err(sealed_text(field))?;
+            draft.secrets().insert(field.to_owned(), Value::String(anew));
         }
-        let value = serde_json::to_value(facts).expect("facts can be written to memory");
-        let Value::Object(facts) = value else { return self };
-        self.fields.extend(facts.into_iter().filter(|(name, _)| !ENVELOPE.contains(&name.as_str())));
-        self
+        draft.vault = to_vault.clone();
+        draft.kid = Some(to_key.id(to_vault));
+        Ok(draft)
     }
 
-    /// Seals `secret` as `field`, for `binding`.
-    #[must_use]
-    pub fn seal(
-        mut self,
-        key: &VaultKey,
-        field: SealedField,
-        binding: &Binding,
-        secret: &SecretString,
-    ) -> Self {
-        let place = Place { vault: &self.vault, document: &self.id, field };
-        let message = item::seal(key, place, binding, secret);
-        self.secrets().insert(field.as_str().to_owned(), Value::String(message));
-        self
+    /// Checks the MAC of a manifest under `target`, the key that the vault is being rotated to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Mac`] if it does not fit, [`Error::Envelope`] if there is none.
+    pub fn check_target(&self, target: &VaultKey) -> Result<(), Error> {
+        self.check_mac(TARGET_MAC, target)
     }
 
-    /// Whether it holds `field`, sealed.
-    pub fn holds(&self, field: SealedField) -> bool {
-        self.fields.get("secrets").is_some_and(|secrets| secrets.get(field.as_str()).is_some())
+    fn key<'a>(&self, keys: &'a KeyRing) -> Result<&'a VaultKey, Error> {
+        keys.find(&self.vault, &self.kid).ok_or(Error::OtherKey)
     }
 
-    /// Forgets `field`.
-    #[must_use]
-    pub fn without(mut self, field: SealedField) -> Self {
-        self.secrets().remove(field.as_str());
-        self
+    fn messages(&self) -> impl Iterator<Item = (&str, &str)> {
+        let secrets = self.fields.get("secrets").and_then(Value::as_object);
+        secrets.into_iter().flatten().filter_map(|(field, message)| Some((field.as_str(), message.as_str()?)))
     }
+}
 
-    /// Completes the document with its MAC.
-    pub fn sign(mut self, key: &VaultKey) -> Verified {
-        let kid = key.id(&self.vault);
-        let envelope = [
-            ("format", Value::from(self.format.as_str())),
-            ("vault", Value::from(self.vault.to_string())),
-            ("id", Value::from(self.id.to_string())),
-            ("kid", Value::from(kid.to_string())),
-            ("generation", Value::from(self.generation)),
-        ];
-        self.fields.extend(envelope.map(|(name, value)| (name.to_owned(), value)));
-        let mac = mac(&self.fields, self.format, &self.vault, key);
-        self.fields.insert("mac".to_owned(), Value::String(mac));
-        let Self { fields, format, vault, id, generation } = self;
-        Verified { document: Document { fields, format, vault, id, kid, generation } }
-    }
-
-    fn secrets(&mut self) -> &mut Map<String, Value> {
-        let secrets = self.fields.entry("secrets").or_insert_with(|| Value::Object(Map::new()));
-        secrets.as_object_mut().expect("a document's secrets are an object, checked when it was read")
-    }
+fn sealed_text(field: &str) -> impl FnOnce(item::Error) -> Error {
+    let field = field.to_owned();
+    move |source| Error::SealedText { field, source }
 }
 
 /// Which of `fields` belong to `T`: those that come out again when they are read as `T`.
-fn known_fields<T: Serialize + DeserializeOwned>(fields: &Map<String, Value>) -> Vec<String> {
+pub(super) fn known_fields<T: Serialize + DeserializeOwned>(fields: &Map<String, Value>) -> Vec<String> {
     let read = serde_json::from_value::<T>(Value::Object(fields.clone()));
     let written = read.ok().and_then(|facts| serde_json::to_value(facts).ok());
     match written {
@@ -375,10 +325,17 @@ fn known_fields<T: Serialize + DeserializeOwned>(fields: &Map<String, Value>) ->
 }
 
 /// HMAC-SHA256 over `format` ‖ 0x00 ‖ the canonical form of the document without its MAC, as
-/// lower-case hex.
-fn mac(fields: &Map<String, Value>, format: Format, vault: &VaultId, key: &VaultKey) -> String {
+/// lower-case hex. The MAC under the target of a rotation is made before, without itself.
+pub(super) fn mac(
+    fields: &Map<String, Value>,
+    field: &'static str,
+    format: Format,
+    vault: &VaultId,
+    key: &VaultKey,
+) -> String {
     let mut content = fields.clone();
     content.remove("mac");
+    content.remove(field);
     let mut hmac =
         Hmac::<Sha256>::new_from_slice(&*key.mac_key(vault)).expect("HMAC takes a key of any length");
     hmac.update(format.as_str().as_bytes());

@@ -6,11 +6,12 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::json;
 use super::key::{self, VaultKey};
-use crate::domain::{Binding, DocumentId, SealedField, VaultId};
+use crate::domain::{Binding, DocumentId, VaultId};
 
 /// Version of the plaintext.
 const VERSION: u64 = 1;
@@ -44,7 +45,8 @@ pub enum Error {
 pub(super) struct Place<'a> {
     pub(super) vault: &'a VaultId,
     pub(super) document: &'a DocumentId,
-    pub(super) field: SealedField,
+    /// As the document names it.
+    pub(super) field: &'a str,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -70,14 +72,37 @@ pub(super) fn seal(key: &VaultKey, place: Place<'_>, binding: &Binding, secret: 
         v: VERSION,
         vault: place.vault.clone(),
         document: place.document.clone(),
-        field: place.field.as_str().to_owned(),
+        field: place.field.to_owned(),
         bind: binding.clone(),
         value: secret.expose_secret().to_owned(),
         pad: String::new(),
     };
-    let unpadded = write(&plaintext).len();
+    key.seal(&padded(&mut plaintext))
+}
+
+/// Its bytes, padded to whole blocks.
+fn padded(plaintext: &mut Plaintext) -> Zeroizing<Vec<u8>> {
+    plaintext.pad.clear();
+    let unpadded = write(plaintext).len();
     plaintext.pad = " ".repeat(unpadded.next_multiple_of(BLOCK) - unpadded);
-    key.seal(&write(&plaintext))
+    write(plaintext)
+}
+
+/// Opens `message`, which belongs at `place`, and seals what is in it for the vault `to_vault` and its
+/// key. What was sealed is opened and compared.
+pub(super) fn reseal(
+    key: &VaultKey,
+    place: Place<'_>,
+    message: &str,
+    to_vault: &VaultId,
+    to_key: &VaultKey,
+) -> Result<String, Error> {
+    let mut plaintext = plaintext(key, place, message)?;
+    plaintext.vault = to_vault.clone();
+    let bytes = padded(&mut plaintext);
+    let anew = to_key.seal(&bytes);
+    let opened = to_key.open(&anew)?;
+    if bool::from(opened.as_slice().ct_eq(bytes.as_slice())) { Ok(anew) } else { Err(Error::Malformed) }
 }
 
 /// Opens `message` and returns the secret with the binding inside the seal, if it is the one that
@@ -87,18 +112,23 @@ pub(super) fn open(
     place: Place<'_>,
     message: &str,
 ) -> Result<(SecretString, Binding), Error> {
-    let bytes = key.open(message)?;
-    let plaintext = read(&bytes)?;
+    let plaintext = plaintext(key, place, message)?;
+    Ok((SecretString::from(plaintext.value.as_str()), plaintext.bind.clone()))
+}
+
+/// What is in `message`, if it belongs at `place`.
+fn plaintext(key: &VaultKey, place: Place<'_>, message: &str) -> Result<Plaintext, Error> {
+    let plaintext = read(&key.open(message)?)?;
     if plaintext.vault != *place.vault {
         return Err(Error::Elsewhere("vault"));
     }
     if plaintext.document != *place.document {
         return Err(Error::Elsewhere("document"));
     }
-    if plaintext.field != place.field.as_str() {
+    if plaintext.field != place.field {
         return Err(Error::Elsewhere("field"));
     }
-    Ok((SecretString::from(plaintext.value.as_str()), plaintext.bind.clone()))
+    Ok(plaintext)
 }
 
 fn write(plaintext: &Plaintext) -> Zeroizing<Vec<u8>> {
@@ -134,7 +164,7 @@ mod tests {
     fn a_secret_opens_only_where_it_was_sealed() {
         let key = VaultKey::generate();
         let (vault1, vault2, doc1, doc2) = (vault(1), vault(2), id(1), id(2));
-        let place = Place { vault: &vault1, document: &doc1, field: SealedField::RefreshToken };
+        let place = Place { vault: &vault1, document: &doc1, field: "refresh_token" };
         let binding = Binding::issuer_only("https://issuer.example");
 
         let message = seal(&key, place, &binding, &"1//canary".into());
@@ -144,12 +174,12 @@ mod tests {
         let elsewhere = |place| open(&key, place, &message).unwrap_err().to_string();
         assert!(elsewhere(Place { vault: &vault2, ..place }).contains("vault"));
         assert!(elsewhere(Place { document: &doc2, ..place }).contains("document"));
-        assert!(elsewhere(Place { field: SealedField::ApiKey, ..place }).contains("field"));
+        assert!(elsewhere(Place { field: "api_key", ..place }).contains("field"));
     }
 
     #[test]
     fn the_length_of_a_plaintext_says_little_about_the_secret() {
-        let place = Place { vault: &vault(1), document: &id(1), field: SealedField::ApiKey };
+        let place = Place { vault: &vault(1), document: &id(1), field: "api_key" };
         let key = VaultKey::generate();
         let length = |secret: &str| {
             let message = seal(&key, place, &Binding::issuer_only("i"), &secret.into());
@@ -164,7 +194,7 @@ mod tests {
     #[test]
     fn a_secret_sealed_without_its_place_is_refused() {
         let key = VaultKey::generate();
-        let place = Place { vault: &vault(1), document: &id(1), field: SealedField::ApiKey };
+        let place = Place { vault: &vault(1), document: &id(1), field: "api_key" };
 
         let forged = key.seal(b"1//attackers-own-token");
 

@@ -118,6 +118,22 @@ impl VaultKey {
             .expect("sealing to an X25519 recipient in memory does not fail")
     }
 
+    /// Seals `other` as a key slot does, so that whoever has this key has that one too.
+    pub fn seal_key(&self, other: &Self) -> String {
+        self.seal(other.to_identity_file().expose_secret().as_bytes())
+    }
+
+    /// Opens what [`Self::seal_key`] has sealed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`]; [`Error::NotAKey`] if something else is in it.
+    pub fn open_key(&self, message: &str) -> Result<Self, Error> {
+        let plaintext = self.open(message)?;
+        let text = std::str::from_utf8(&plaintext).map_err(|_| Error::NotAKey)?;
+        Self::from_identity_file(&SecretString::from(text))
+    }
+
     /// Opens an armored age message.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{DocumentId, KeySlot, ProfileName};
+use crate::domain::{DocumentId, KeyId, KeySlot, ProfileName};
 
 /// What the manifest says about the vault as a whole.
 ///
@@ -22,4 +22,30 @@ pub struct Manifest {
     /// is looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_profile_name: Option<ProfileName>,
+    /// The rotation of the vault key that has begun and is not finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
+    /// When the vault key was last rotated because others may have had it: what a provider has issued
+    /// before is to be renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compromised_at: Option<Timestamp>,
+}
+
+/// A rotation of the vault key under way. Until it is finished, the manifest is under the old key, and
+/// carries a second MAC under the new one.
+///
+/// The new key is never sealed to the old one: who has the old one and a copy of this manifest would
+/// have the new one too.
+///
+/// The field names are part of the vault format.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Rotation {
+    /// The new key.
+    pub kid: KeyId,
+    /// The ways to get it; each has the id of the slot that it comes after.
+    pub slots: Vec<KeySlot>,
+    /// The old key as an age message to the new one.
+    pub old_key: String,
+    /// When it began.
+    pub started_at: Timestamp,
 }

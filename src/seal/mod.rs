@@ -1,13 +1,19 @@
 //! Documents: canonical form, MAC, and age messages with their binding. Pure: no files, no clock.
 
 mod document;
+mod draft;
+mod format;
 mod item;
 mod json;
 mod key;
 mod manifest;
+mod ring;
 
-pub use document::{Document, Draft, Error, Format, Verified};
+pub use document::{Document, Error, Verified};
+pub use draft::Draft;
+pub use format::Format;
 pub use item::Error as ItemError;
 pub use json::{Error as JsonError, MAX_SIZE};
 pub use key::{Error as KeyError, VaultKey, decryptor};
-pub use manifest::Manifest;
+pub use manifest::{Manifest, Rotation};
+pub use ring::KeyRing;

@@ -11,7 +11,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value};
 use vault::domain::{DocumentId, VaultId};
-use vault::seal::{Draft, Format, VaultKey};
+use vault::seal::{Draft, Format, KeyRing, VaultKey};
 
 use crate::home::Home;
 use crate::outside;
@@ -79,13 +79,13 @@ fn this_program_accepts_what_a_second_one_wrote() {
 fn two_programs_agree_on_the_mac_of_ten_thousand_random_documents() {
     let Some(script) = Script::find() else { return };
     let home = Home::bare();
-    let (key, vault) = (VaultKey::generate(), VaultId::from_bytes([7; 16]));
-    let key_file = home.write("key.txt", expose(&key));
+    let (keys, vault) = (KeyRing::of(VaultKey::generate()), VaultId::from_bytes([7; 16]));
+    let key_file = home.write("key.txt", expose(keys.current()));
     let documents: Vec<Map<String, Value>> = random_objects(10_000)
         .into_iter()
         .map(|facts| {
             let draft = Draft::new(Format::Profile, vault.clone(), DocumentId::from_bytes([9; 16]));
-            let document = draft.facts(&facts).sign(&key);
+            let document = draft.facts(&facts).sign(&keys);
             serde_json::from_slice(&document.to_bytes()).unwrap()
         })
         .collect();

@@ -14,7 +14,7 @@ const MAX_VALUE: usize = 64 * 1024;
 /// Holds whatever `plaintext` is; says whether it opens where it stands, the refresh token of the
 /// document of 32 ones.
 pub fn holds(plaintext: &[u8]) -> bool {
-    let document = document_with(&KEY.seal(plaintext));
+    let document = document_with(&KEY.current().seal(plaintext));
     let claimed = claimed_binding(plaintext);
     let open = |binding: &Binding| document.open(&KEY, SealedField::RefreshToken, binding);
     let Ok((secret, bound)) = open(&claimed) else { return false };

@@ -82,7 +82,7 @@ fn every_byte_of_a_sealed_message_changed_under_a_mac_that_fits_is_refused_or_me
 fn every_byte_of_a_plaintext_changed_under_seal_and_mac_is_refused_or_means_the_same() {
     let profile = facts(&verify(&read("vault/profiles/work.json")).unwrap());
     let message = profile["secrets"]["refresh_token"].as_str().unwrap();
-    let plaintext = KEY.open(message).unwrap();
+    let plaintext = KEY.current().open(message).unwrap();
     let text = std::str::from_utf8(&plaintext).unwrap();
     let secret = "refresh-token-of-work";
     let value = text.find(secret).unwrap();
@@ -95,7 +95,7 @@ fn every_byte_of_a_plaintext_changed_under_seal_and_mac_is_refused_or_means_the_
             let mut bytes = plaintext.to_vec();
             bytes[at] = other;
             // `open` holds that it goes where it went. A host in capitals is the same host.
-            if let Ok(opened) = open(with_message(&profile, &KEY.seal(&bytes))) {
+            if let Ok(opened) = open(with_message(&profile, &KEY.current().seal(&bytes))) {
                 assert!(opened == secret || value.contains(&at), "byte {at} as {other:#04x}");
             }
         }
@@ -106,11 +106,11 @@ fn every_byte_of_a_plaintext_changed_under_seal_and_mac_is_refused_or_means_the_
 fn a_plaintext_that_differs_in_one_field_is_refused_for_that_field() {
     let profile = facts(&verify(&read("vault/profiles/work.json")).unwrap());
     let message = profile["secrets"]["refresh_token"].as_str().unwrap();
-    let plaintext: Value = serde_json::from_slice(&KEY.open(message).unwrap()).unwrap();
+    let plaintext: Value = serde_json::from_slice(&KEY.current().open(message).unwrap()).unwrap();
     let refused = |change: &dyn Fn(&mut Value)| {
         let mut changed = plaintext.clone();
         change(&mut changed);
-        open(with_message(&profile, &KEY.seal(changed.to_string().as_bytes()))).unwrap_err()
+        open(with_message(&profile, &KEY.current().seal(changed.to_string().as_bytes()))).unwrap_err()
     };
 
     for (field, value) in

@@ -9,14 +9,12 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use sha2::Sha256;
 use vault::domain::VaultId;
-use vault::seal::VaultKey;
+use vault::seal::{KeyRing, VaultKey};
 
 /// From `docs/vault-format.md`, which quotes it.
-pub static KEY: LazyLock<VaultKey> = LazyLock::new(|| {
-    VaultKey::from_identity_file(
-        &"AGE-SECRET-KEY-1TUKNTS9G0HGDSZHSCXYCNUKZLGFN9P2FLW2LRN3Y5L74KU6SN22QZFMEGG".into(),
-    )
-    .unwrap()
+pub static KEY: LazyLock<KeyRing> = LazyLock::new(|| {
+    let text = "AGE-SECRET-KEY-1TUKNTS9G0HGDSZHSCXYCNUKZLGFN9P2FLW2LRN3Y5L74KU6SN22QZFMEGG";
+    KeyRing::of(VaultKey::from_identity_file(&text.into()).unwrap())
 });
 
 /// Its identifier, as the documents there name it.
@@ -26,7 +24,7 @@ pub static VAULT: LazyLock<VaultId> = LazyLock::new(|| {
 });
 
 static MAC_KEY: LazyLock<[u8; 32]> = LazyLock::new(|| {
-    let (text, salt) = (KEY.to_identity_file(), VAULT.to_string());
+    let (text, salt) = (KEY.current().to_identity_file(), VAULT.to_string());
     let mut bytes = [0; 32];
     Hkdf::<Sha256>::new(Some(salt.as_bytes()), text.expose_secret().trim().as_bytes())
         .expand(b"vault/v1/doc-mac", &mut bytes)
@@ -39,7 +37,7 @@ static MAC_KEY: LazyLock<[u8; 32]> = LazyLock::new(|| {
 pub fn sign(mut fields: Map<String, Value>) -> Vec<u8> {
     fields.remove("mac");
     fields.insert("vault".into(), VAULT.to_string().into());
-    fields.insert("kid".into(), KEY.id(&VAULT).to_string().into());
+    fields.insert("kid".into(), KEY.current().id(&VAULT).to_string().into());
     let mut mac = Hmac::<Sha256>::new_from_slice(&*MAC_KEY).unwrap();
     mac.update(fields["format"].as_str().unwrap_or_default().as_bytes());
     mac.update(&[0]);

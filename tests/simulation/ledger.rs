@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use vault::domain::{Binding, SealedField, VaultId};
-use vault::seal::{Document, Format, VaultKey};
+use vault::seal::{Document, Format, KeyRing, VaultKey};
 
 use crate::disk::Disk;
 use crate::fate::{Act, Verdict};
@@ -44,9 +44,9 @@ impl Reader {
     /// The refresh token of a whole profile document.
     pub(crate) fn refresh_token(&self, bytes: &[u8]) -> Option<String> {
         let document = Document::parse(bytes).ok().filter(|found| found.format() == Format::Profile)?;
-        let key = VaultKey::from_identity_file(&self.key).unwrap();
-        let document = document.verify(&self.vault, &key).ok()?;
-        let (token, _) = document.open(&key, SealedField::RefreshToken, &self.binding).ok()?;
+        let keys = KeyRing::of(VaultKey::from_identity_file(&self.key).unwrap());
+        let document = document.verify(&self.vault, &keys).ok()?;
+        let (token, _) = document.open(&keys, SealedField::RefreshToken, &self.binding).ok()?;
         Some(token.expose_secret().to_owned())
     }
 
