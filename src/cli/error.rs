@@ -100,6 +100,7 @@ fn details(error: &ops::Error) -> Vec<String> {
         ops::Error::GrantRefused { causes, .. } | ops::Error::RefreshRefused { causes, .. } => {
             causes.iter().map(|cause| format!("likely: {cause}")).collect()
         }
+        ops::Error::SlotsNotCarried { slots } => slots.iter().map(attempt).collect(),
         ops::Error::NotAllVerified { failed, .. } => failed.iter().map(not_verified).collect(),
         _ => Vec::new(),
     }
@@ -128,7 +129,8 @@ fn code(error: &ops::Error) -> Code {
         E::Unlock(unlock::Error::Cancelled) => Code::Cancelled,
         E::Unlock(_) => Code::Locked,
         E::Passphrase(_) | E::Recipient(unlock::recipient::Error::Invalid(_)) => Code::Usage,
-        E::Recipient(_) | E::Keychain(_) => Code::Locked,
+        E::Recipient(_) | E::Keychain(_) | E::SlotsNotCarried { .. } => Code::Locked,
+        E::KeyPartlyRotated { .. } => Code::Partial,
         E::Agent(unlock::agent::Error::Protocol(agent_protocol::Error::Version { .. })) => Code::Newer,
         E::Agent(_) => Code::Refused,
         E::OAuth(error) => oauth_code(error),
@@ -160,6 +162,9 @@ fn code(error: &ops::Error) -> Code {
         | E::AccountUnknown { .. }
         | E::RefreshRefused { .. }
         | E::RescueOutstanding { .. }
+        | E::RescuesOutstanding { .. }
+        | E::KeptAside { .. }
+        | E::RotationUnfinished
         | E::BadRescue(_) => Code::Refused,
         // RFC 6749, 5.2: the code or the user's consent is at fault, not the client.
         E::CodeRefused(server) if server.error != "invalid_grant" => Code::Refused,

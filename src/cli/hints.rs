@@ -107,6 +107,17 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
             "if you have put another vault there yourself, run `vault key accept {kid}`; if not, somebody has \
              changed your files"
         ),
+        E::SlotsNotCarried { slots } => return slots_hints(slots),
+        E::RescuesOutstanding { .. } => {
+            "pass the blocks to `vault import-rescue`, or give them up with `vault rotate key --forget-rescue`".into()
+        }
+        E::KeptAside { .. } => "nothing was changed; move these files away if you do not need them, then try again".into(),
+        E::RotationUnfinished => "run `vault rotate` to finish it, then try again".into(),
+        E::KeyPartlyRotated { source, .. } => {
+            let mut hints = source.as_deref().map(of).unwrap_or_default();
+            hints.push("nothing is lost; run `vault rotate` again to finish".into());
+            return hints;
+        }
         E::BadRescue(_) => "pass the whole block, from `{` to `}`, that vault has printed".into(),
         E::LastSlot => "add another one with `vault key add` first".into(),
         E::Passphrase(_) => "a few unrelated words are easy to remember and hard to guess".into(),
@@ -118,6 +129,19 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::Usage(_) => return usage_hints(error),
     };
     vec![hint]
+}
+
+/// Either the slot is opened, or it is left behind.
+fn slots_hints(slots: &[unlock::Attempt]) -> Vec<String> {
+    let mut hints: Vec<String> = slots.iter().filter_map(|attempt| unlock_hint(&attempt.why)).collect();
+    hints.dedup();
+    let ids = slots.iter().filter_map(|attempt| match &attempt.slot {
+        unlock::Door::Slot { id, .. } => Some(format!("--drop-slot {id}")),
+        unlock::Door::Agent => None,
+    });
+    let dropped: Vec<String> = ids.collect();
+    hints.push(format!("nothing was changed; to go on without: `vault rotate key {}`", dropped.join(" ")));
+    hints
 }
 
 fn usage_hints(error: &ops::Error) -> Vec<String> {

@@ -40,7 +40,8 @@ pub enum Request {
         /// Which key of it.
         kid: KeyId,
     },
-    /// Hold this key for a while, in place of one that is held for the same vault.
+    /// Hold this key for a while. Of one vault two are held at most, the last ones: it has two while its
+    /// key is rotated.
     Hold {
         /// Which vault.
         vault: VaultId,
@@ -52,10 +53,13 @@ pub enum Request {
         /// For how long; more than 0 and at most [`MAX_SECONDS`].
         seconds: u64,
     },
-    /// Forget the key of one vault, or all.
+    /// Forget the keys of one vault, or all.
     Drop {
         /// Which vault; none means every one.
         vault: Option<VaultId>,
+        /// Which key of it; none means every one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kid: Option<KeyId>,
     },
     /// Which keys are held.
     Status,
@@ -76,7 +80,7 @@ pub enum Response {
     Nothing,
     /// The keys that are held.
     Status {
-        /// One for each vault.
+        /// One for each key.
         vaults: Vec<Held>,
     },
     /// The request was not carried out.

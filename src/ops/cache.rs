@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Error, Loaded, Notice, Unlocked};
-use crate::domain::{AccessToken, Binding, DocumentId, Grant, Profile, Scopes, SealedField};
-use crate::seal::{Document, Draft, Format, Verified};
+use crate::domain::{AccessToken, Binding, DocumentId, Grant, Profile, Scopes, SealedField, VaultId};
+use crate::seal::{Document, Draft, Format, KeyRing, Verified};
 use crate::store::{Expected, Name};
 
 /// The facts of a cached token. The field names are part of the vault format.
@@ -101,12 +101,26 @@ fn look(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Result
 }
 
 fn verify(vault: &Unlocked, profile: &Loaded<Profile>, bytes: &[u8]) -> Result<Cached, crate::seal::Error> {
-    let document = Document::parse(bytes)?.verify(&vault.id, &vault.keys)?;
-    if document.format() != Format::Token || document.id() != profile.document.id() {
+    let document = verified(&vault.id, &vault.keys, bytes)?;
+    if document.id() != profile.document.id() {
         return Err(crate::seal::Error::Foreign("profile"));
     }
     let facts = document.facts()?;
     Ok(Cached { document, facts })
+}
+
+/// The document of a cached token, if it is one of this vault.
+pub(super) fn verified(
+    vault: &VaultId,
+    keys: &KeyRing,
+    bytes: &[u8],
+) -> Result<Verified, crate::seal::Error> {
+    let document = Document::parse(bytes)?.verify(vault, keys)?;
+    if document.format() == Format::Token {
+        Ok(document)
+    } else {
+        Err(crate::seal::Error::Envelope("format"))
+    }
 }
 
 /// Caches `token`. A failure only warns: the token itself is good.

@@ -313,6 +313,13 @@ impl Unlocked {
     }
 }
 
+/// The names of all clients and profiles.
+pub(super) fn names(ctx: Context<'_>) -> Result<Vec<Name>, Error> {
+    let clients = ctx.store.clients()?.into_iter().map(Name::Client);
+    let profiles = ctx.store.profiles()?.into_iter().map(Name::Profile);
+    Ok(clients.chain(profiles).collect())
+}
+
 /// That there is no such profile, with the names that there are.
 pub(super) fn no_profile(ctx: Context<'_>, name: &ProfileName) -> Error {
     Error::NoProfile { name: name.to_string(), known: known(ctx.store.profiles()) }

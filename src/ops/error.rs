@@ -271,6 +271,38 @@ pub enum Error {
         /// What was asked for.
         id: String,
     },
+    /// Key slots that the new vault key would not have.
+    #[error("the new vault key cannot be put into {}", if slots.len() == 1 { "one key slot" } else { "some key slots" })]
+    SlotsNotCarried {
+        /// Which, and why.
+        slots: Vec<unlock::Attempt>,
+    },
+    /// Rescue blocks that could not be taken in any more.
+    #[error("the newest tokens of {} were only printed, and a new vault key could not open them", profiles.join(", "))]
+    RescuesOutstanding {
+        /// The profiles.
+        profiles: Vec<String>,
+    },
+    /// Files that may hold secrets, and that nobody can read.
+    #[error("what could not be read was set aside, and a new vault key could not open it: {}", files.join(", "))]
+    KeptAside {
+        /// Which.
+        files: Vec<String>,
+    },
+    /// The vault is sealed to two keys.
+    #[error("the vault key is being rotated, and that is not finished")]
+    RotationUnfinished,
+    /// The vault is sealed to two keys, because a run was stopped.
+    #[error("the vault key is rotated part-way: {done} of {total} documents are sealed to the new one")]
+    KeyPartlyRotated {
+        /// How many are done.
+        done: usize,
+        /// Of how many.
+        total: usize,
+        /// Why it stopped; nothing if the person wanted it.
+        #[source]
+        source: Option<Box<Self>>,
+    },
     /// Documents or items did not pass the check of the whole vault.
     #[error("{} of {total} documents cannot be trusted", failed.len())]
     NotAllVerified {

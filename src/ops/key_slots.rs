@@ -42,6 +42,9 @@ pub fn list(ctx: Context<'_>) -> Result<Vec<KeySlot>, Error> {
 ///
 /// If the slot cannot be made or saved.
 pub fn add(ctx: Context<'_>, vault: &Unlocked, slot: NewSlot) -> Result<KeySlot, Error> {
+    if vault.manifest.facts.rotation.is_some() {
+        return Err(Error::RotationUnfinished);
+    }
     let kind = match slot {
         NewSlot::Recipient(recipient) => {
             recipient::seal(vault.keys.current(), &recipient, ctx.ways.person())?
@@ -93,7 +96,7 @@ pub fn remove(ctx: Context<'_>, vault: &Unlocked, id: &str) -> Result<KeySlot, E
 }
 
 /// The place of the slot whose id is, or alone begins with, `id`.
-fn find(slots: &[KeySlot], id: &str) -> Result<usize, Error> {
+pub(super) fn find(slots: &[KeySlot], id: &str) -> Result<usize, Error> {
     let matches: Vec<usize> = (0..slots.len())
         .filter(|&place| !id.is_empty() && slots[place].id.to_string().starts_with(id))
         .collect();
@@ -136,7 +139,14 @@ pub(super) fn update_locked(
         .ok_or_else(|| Error::NoVault { location: ctx.store.location() })?;
     let mut facts = manifest.facts.clone();
     change(&mut facts)?;
-    let document = manifest.next().facts(&facts).sign(&vault.keys);
+    if facts.rotation.is_some() && facts.slots != manifest.facts.slots {
+        return Err(Error::RotationUnfinished);
+    }
+    let draft = manifest.next().facts(&facts);
+    let document = match &facts.rotation {
+        None => draft.sign(&vault.keys),
+        Some(_) => draft.sign_for_both(&vault.keys, vault.keys.current()),
+    };
     documents::save(ctx, &Name::Manifest, &document, Expected::Revision(&manifest.revision))?;
     Ok(document.id().clone())
 }

@@ -20,6 +20,7 @@ pub mod registry;
 pub mod rename;
 pub mod rescue;
 pub mod reveal;
+pub mod rotate_key;
 pub mod status;
 mod successor;
 pub mod token;

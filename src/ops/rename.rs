@@ -134,7 +134,7 @@ pub(super) fn finish(ctx: Context<'_>, vault: &Unlocked) -> Result<Vec<Name>, Er
 /// What interrupted renames have left under the old names.
 pub(super) fn older_halves(ctx: Context<'_>, vault: &Unlocked) -> Result<Vec<Name>, Error> {
     let mut seen: HashMap<DocumentId, Vec<Name>> = HashMap::new();
-    for name in names(ctx)? {
+    for name in documents::names(ctx)? {
         let Some(stored) = ctx.store.read(&name)? else { continue };
         // One that cannot be read is no half of a rename, and is reported by whoever needs it.
         if let Ok(document) = Document::parse(&stored.bytes) {
@@ -163,10 +163,4 @@ fn all_but_the_newest(ctx: Context<'_>, vault: &Unlocked, names: Vec<Name>) -> R
     let newest = found.iter().map(|(generation, _)| *generation).max();
     let is_older = |(generation, name)| (Some(generation) < newest).then_some(name);
     Ok(found.into_iter().filter_map(is_older).collect())
-}
-
-fn names(ctx: Context<'_>) -> Result<Vec<Name>, Error> {
-    let clients = ctx.store.clients()?.into_iter().map(Name::Client);
-    let profiles = ctx.store.profiles()?.into_iter().map(Name::Profile);
-    Ok(clients.chain(profiles).collect())
 }

@@ -1,5 +1,7 @@
 //! `vault import-rescue`: takes in tokens that could only be printed.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use super::{Context, Error, Loaded, Unlocked, documents, recover};
@@ -57,6 +59,32 @@ pub(super) fn is_outstanding(
 ) -> Result<bool, Error> {
     let record = ctx.memory.rescue(&vault.id, id)?;
     Ok(record.is_some_and(|record| grant.is_none_or(|grant| grant.renewed_at() < record.renewed_at)))
+}
+
+/// The profiles whose newest tokens were printed and have not been taken in.
+pub(super) fn outstanding(ctx: Context<'_>, vault: &Unlocked) -> Result<Vec<String>, Error> {
+    let ids = ctx.memory.rescues(&vault.id)?;
+    let mut grants = HashMap::new();
+    for name in if ids.is_empty() { Vec::new() } else { ctx.store.profiles()? } {
+        let profile = vault.profile(ctx, &name)?;
+        grants.insert(profile.document.id().clone(), profile.facts.grant);
+    }
+    let mut profiles = Vec::new();
+    for id in ids {
+        // One that is of no document yet is the only copy of what it holds.
+        if is_outstanding(ctx, vault, &id, grants.get(&id).and_then(Option::as_ref))? {
+            profiles.extend(ctx.memory.rescue(&vault.id, &id)?.map(|record| record.profile.to_string()));
+        }
+    }
+    Ok(profiles)
+}
+
+/// Gives up all tokens that were only printed.
+pub(super) fn forget_all(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
+    for id in ctx.memory.rescues(&vault.id)? {
+        ctx.memory.set_rescue(&vault.id, &id, None)?;
+    }
+    Ok(())
 }
 
 /// When the newest refresh token of a profile was issued, stored or printed.

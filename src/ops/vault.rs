@@ -156,7 +156,7 @@ type Date =
     fn(Context<'_>, &VaultId, &KeyRing, (Verified, Revision)) -> Result<Option<Loaded<Manifest>>, Error>;
 
 /// The ways, and the identity files that this machine remembers. One that was named comes first.
-fn with_remembered<'a>(ctx: Context<'a>, vault: &VaultId) -> Ways<'a> {
+pub(super) fn with_remembered<'a>(ctx: Context<'a>, vault: &VaultId) -> Ways<'a> {
     let mut ways = ctx.ways.clone();
     let remembered = ctx.memory.identities(vault).unwrap_or_else(|error| {
         log::warn!("the remembered identity files are not known: {error}");

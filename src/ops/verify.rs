@@ -92,9 +92,7 @@ fn lower_mark(ctx: Context<'_>, vault: &Unlocked, document: &Document) -> Result
 }
 
 fn names(ctx: Context<'_>) -> Result<Vec<Name>, Error> {
-    let clients = ctx.store.clients()?.into_iter().map(Name::Client);
-    let profiles = ctx.store.profiles()?.into_iter().map(Name::Profile);
-    Ok(std::iter::once(Name::Manifest).chain(clients).chain(profiles).collect())
+    Ok(std::iter::once(Name::Manifest).chain(documents::names(ctx)?).collect())
 }
 
 /// How many items of the document were opened.

@@ -18,10 +18,13 @@ pub(super) struct Now {
     pub(super) wall: Timestamp,
 }
 
-/// One key for each vault.
+/// Most keys of one vault: it has two while its key is rotated.
+const MOST: usize = 2;
+
+/// The keys of each vault, those that were held first in front.
 #[derive(Default)]
 pub(super) struct Keys {
-    held: HashMap<VaultId, Entry>,
+    held: HashMap<VaultId, Vec<Entry>>,
 }
 
 struct Entry {
@@ -36,10 +39,11 @@ impl Keys {
     pub(super) fn answer(&mut self, request: Request, now: Now) -> Response {
         self.expire(now);
         match request {
-            Request::Get { vault, kid } => match self.held.get(&vault) {
-                Some(entry) if entry.kid == kid => Response::Key(entry.key.copy()),
-                _ => Response::Nothing,
-            },
+            Request::Get { vault, kid } => {
+                let mut held = self.held.get(&vault).into_iter().flatten();
+                let entry = held.find(|entry| entry.kid == kid);
+                entry.map_or(Response::Nothing, |entry| Response::Key(entry.key.copy()))
+            }
             Request::Hold { seconds, .. } if !(1..=MAX_SECONDS).contains(&seconds) => {
                 Response::Failure { reason: Failure::Time }
             }
@@ -49,15 +53,13 @@ impl Keys {
                 };
                 let entry = Entry { kid, key, end: now.uptime + Duration::from_secs(seconds) };
                 let until = entry.until(now);
-                self.held.insert(vault, entry);
+                self.hold(vault, entry);
                 Response::Held { until }
             }
-            Request::Drop { vault: None } => {
-                self.held.clear();
-                Response::Nothing
-            }
-            Request::Drop { vault: Some(vault) } => {
-                self.held.remove(&vault);
+            Request::Drop { vault, kid } => {
+                let is_meant = |other: &VaultId| vault.as_ref().is_none_or(|vault| vault == other);
+                let is_kept = |entry: &Entry| kid.as_ref().is_some_and(|kid| *kid != entry.kid);
+                self.keep(|vault, entry| !is_meant(vault) || is_kept(entry));
                 Response::Nothing
             }
             Request::Status => Response::Status { vaults: self.status(now) },
@@ -66,12 +68,31 @@ impl Keys {
 
     /// Forgets the keys whose time is over.
     pub(super) fn expire(&mut self, now: Now) {
-        self.held.retain(|_, entry| now.uptime < entry.end);
+        self.keep(|_, entry| now.uptime < entry.end);
+    }
+
+    fn hold(&mut self, vault: VaultId, entry: Entry) {
+        let held = self.held.entry(vault).or_default();
+        held.retain(|other| other.kid != entry.kid);
+        held.push(entry);
+        let surplus = held.len().saturating_sub(MOST);
+        held.drain(..surplus);
+    }
+
+    fn keep(&mut self, is_kept: impl Fn(&VaultId, &Entry) -> bool) {
+        self.held.retain(|vault, entries| {
+            entries.retain(|entry| is_kept(vault, entry));
+            !entries.is_empty()
+        });
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&VaultId, &Entry)> {
+        self.held.iter().flat_map(|(vault, entries)| entries.iter().map(move |entry| (vault, entry)))
     }
 
     /// How long until the next key is to be forgotten; none if there is none.
     pub(super) fn next_end(&self, now: Now) -> Option<Duration> {
-        self.held.values().map(|entry| entry.end.saturating_sub(now.uptime)).min()
+        self.entries().map(|(_, entry)| entry.end.saturating_sub(now.uptime)).min()
     }
 
     fn status(&self, now: Now) -> Vec<Held> {
@@ -80,8 +101,8 @@ impl Keys {
             kid: entry.kid.clone(),
             until: entry.until(now),
         };
-        let mut vaults: Vec<Held> = self.held.iter().map(held).collect();
-        vaults.sort_by(|a, b| a.vault.cmp(&b.vault));
+        let mut vaults: Vec<Held> = self.entries().map(held).collect();
+        vaults.sort_by(|a, b| (&a.vault, &a.kid).cmp(&(&b.vault, &b.kid)));
         vaults
     }
 }
@@ -177,11 +198,25 @@ mod tests {
             keys.answer(hold(n, 60), at(0));
         }
 
-        keys.answer(Request::Drop { vault: Some(vault(1)) }, at(1));
+        keys.answer(Request::Drop { vault: Some(vault(1)), kid: None }, at(1));
         let Response::Status { vaults } = keys.answer(Request::Status, at(1)) else { panic!() };
-        keys.answer(Request::Drop { vault: None }, at(1));
+        keys.answer(Request::Drop { vault: None, kid: None }, at(1));
 
         assert_eq!(vaults.iter().map(|held| held.vault.clone()).collect::<Vec<_>>(), [vault(2), vault(3)]);
         assert_eq!(keys.next_end(at(1)), None);
+    }
+
+    #[test]
+    fn the_two_last_keys_of_a_vault_are_held_and_one_alone_can_be_forgotten() {
+        let mut keys = Keys::default();
+        for n in 1..=3 {
+            let text = SecretString::from("canary");
+            keys.answer(Request::Hold { vault: vault(1), kid: kid(n), key: text, seconds: 60 }, at(0));
+        }
+
+        let held = |keys: &mut Keys| [1, 2, 3].map(|n| get(keys, 1, n, at(1)).is_some());
+        assert_eq!(held(&mut keys), [false, true, true]);
+        keys.answer(Request::Drop { vault: Some(vault(1)), kid: Some(kid(2)) }, at(1));
+        assert_eq!(held(&mut keys), [false, false, true]);
     }
 }

@@ -84,6 +84,8 @@ pub enum Lock {
     Vault,
     /// The grant of one profile document.
     Grant(DocumentId),
+    /// The rotation of the vault key: one process at a time carries it on.
+    Rotation,
 }
 
 /// Whether others may hold a lock at the same time.
@@ -197,6 +199,27 @@ pub trait Store: Send + Sync {
     /// If they cannot be listed.
     fn strangers(&self) -> Result<Vec<String>, Error>;
 
+    /// The profile documents whose access tokens are cached, in order.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be listed.
+    fn tokens(&self, vault: &VaultId) -> Result<Vec<DocumentId>, Error>;
+
+    /// The documents that an interrupted writer has left something for, in order.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be listed.
+    fn unfinished(&self, vault: &VaultId) -> Result<Vec<Name>, Error>;
+
+    /// What was moved out of the way by [`Store::set_aside`] and still lies there, in order.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be listed.
+    fn kept_aside(&self, vault: &VaultId) -> Result<Vec<String>, Error>;
+
     /// Waits for a lock.
     ///
     /// # Errors
@@ -264,7 +287,7 @@ pub struct Mark {
 /// The vault keys that this machine accepts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
-    /// One, or two while the key is rotated.
+    /// Oldest first: one, or two while the key is rotated.
     pub kids: Vec<KeyId>,
     /// When the first of them was accepted.
     pub since: Timestamp,
@@ -343,6 +366,13 @@ pub trait Memory: Send + Sync {
     ///
     /// If the record is there and cannot be read.
     fn rescue(&self, vault: &VaultId, id: &DocumentId) -> Result<Option<OutstandingRescue>, Error>;
+
+    /// The documents whose rescues have not been taken in again, in order.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be listed.
+    fn rescues(&self, vault: &VaultId) -> Result<Vec<DocumentId>, Error>;
 
     /// Remembers a rescue, or forgets it.
     ///

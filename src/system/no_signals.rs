@@ -12,4 +12,9 @@ impl Deferral {
     pub fn begin() -> Self {
         Self
     }
+
+    /// No signal tells of a wish to end.
+    pub fn is_interrupted(&self) -> bool {
+        false
+    }
 }

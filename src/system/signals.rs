@@ -47,6 +47,22 @@ impl Deferral {
     }
 }
 
+impl Deferral {
+    /// Whether a signal that ends the process has come; it counts as obeyed then. A wish to stop for a
+    /// while is granted here.
+    pub fn is_interrupted(&self) -> bool {
+        let mut is_interrupted = false;
+        for switch in self.switches.iter().filter(|switch| switch.came.swap(false, Ordering::SeqCst)) {
+            if switch.signal == SIGTSTP {
+                let _ = signal_hook::low_level::emulate_default_handler(SIGTSTP);
+            } else {
+                is_interrupted = true;
+            }
+        }
+        is_interrupted
+    }
+}
+
 impl Drop for Deferral {
     fn drop(&mut self) {
         for switch in self.switches {

@@ -88,7 +88,19 @@ impl Client {
     ///
     /// If the agent cannot be asked.
     pub fn forget(&self, vault: Option<&VaultId>) -> Result<(), Error> {
-        match self.ask(&Request::Drop { vault: vault.cloned() })? {
+        match self.ask(&Request::Drop { vault: vault.cloned(), kid: None })? {
+            Response::Nothing => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Makes the agent forget one key of a vault.
+    ///
+    /// # Errors
+    ///
+    /// If the agent cannot be asked.
+    pub fn forget_key(&self, vault: &VaultId, kid: &KeyId) -> Result<(), Error> {
+        match self.ask(&Request::Drop { vault: Some(vault.clone()), kid: Some(kid.clone()) })? {
             Response::Nothing => Ok(()),
             other => Err(unexpected(&other)),
         }

@@ -12,6 +12,7 @@ mod message;
 pub mod passphrase;
 mod plugin;
 pub mod recipient;
+pub mod rewrap;
 mod source;
 
 use std::fmt;
@@ -123,7 +124,8 @@ pub enum Door {
 }
 
 impl Door {
-    fn of(slot: &KeySlot) -> Self {
+    /// The door that a slot is.
+    pub fn of(slot: &KeySlot) -> Self {
         Self::Slot { id: slot.id.clone(), kind: slot.kind.as_str() }
     }
 }

@@ -58,11 +58,16 @@ impl WorkFactor {
 /// If the passphrase is empty or short.
 pub fn seal(key: &VaultKey, passphrase: &SecretString, work: WorkFactor) -> Result<SlotKind, Error> {
     check(passphrase)?;
+    Ok(reseal(key, passphrase, work))
+}
+
+/// The same for a passphrase that has a slot already, however short it is.
+pub(super) fn reseal(key: &VaultKey, passphrase: &SecretString, work: WorkFactor) -> SlotKind {
     let mut recipient = scrypt::Recipient::new(passphrase.clone());
     // The crate would measure this machine in a hurry and choose by that.
     recipient.set_work_factor(work.0);
     let sealed = message::seal(key, &recipient).expect("sealing to a passphrase in memory does not fail");
-    Ok(SlotKind::Passphrase { sealed })
+    SlotKind::Passphrase { sealed }
 }
 
 /// Whether `passphrase` is good enough for a new slot; worth knowing before it is typed again.

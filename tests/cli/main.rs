@@ -61,6 +61,7 @@ mod readme;
 mod recovery;
 mod rescue;
 mod rollback;
+mod rotate_key;
 mod sealed;
 mod shell_secrets;
 mod shells;

@@ -85,7 +85,7 @@ impl Fixture {
     }
 
     fn forget(&self) {
-        self.ask(&Request::Drop { vault: None });
+        self.ask(&Request::Drop { vault: None, kid: None });
     }
 
     fn ends(&mut self) {

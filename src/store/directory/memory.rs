@@ -109,6 +109,11 @@ impl Memory for Directory {
         self.fact(vault, &format!("rescues/{id}.json"))
     }
 
+    fn rescues(&self, vault: &VaultId) -> Result<Vec<DocumentId>, Error> {
+        let files = self.files.list(&self.fact_path(vault, "rescues"))?;
+        Ok(super::sorted(files.iter().filter_map(|file| super::document_name(file))))
+    }
+
     fn set_rescue(
         &self,
         vault: &VaultId,

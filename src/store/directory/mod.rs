@@ -18,7 +18,7 @@ use super::{
     Access, Error, Expected, Held, Leftover, Lock, Name, Patience, Place, Reservation, Revision, Store,
     Stored, Target,
 };
-use crate::domain::{ClientName, ProfileName};
+use crate::domain::{ClientName, DocumentId, ProfileName, VaultId};
 use crate::system::{Clock, Disk, SystemClock, SystemDisk};
 use file::{Durability, Files};
 
@@ -26,6 +26,9 @@ use file::{Durability, Files};
 const CLIENTS: &str = "clients";
 const PROFILES: &str = "profiles";
 const LOCKS: &str = "locks";
+
+/// Stands in the names of files that could not be read and were set aside.
+const ASIDE: &str = ".unread-";
 
 /// Longest wait for another process that proves the same; it takes less than a millisecond.
 const PROBE_LIMIT: Duration = Duration::from_secs(10);
@@ -115,7 +118,11 @@ impl Directory {
             Name::Profile(name) => format!("profile-{name}.json"),
             Name::Token(_, id) => format!("token-{id}.json"),
         };
-        self.places.state.join(target.vault.to_string()).join("next").join(file)
+        self.second_places(target.vault).join(file)
+    }
+
+    fn second_places(&self, vault: &VaultId) -> PathBuf {
+        self.places.state.join(vault.to_string()).join("next")
     }
 
     fn place(&self, target: Target<'_>, place: Place) -> PathBuf {
@@ -127,9 +134,7 @@ impl Directory {
 
     fn names<T: FromStr + Ord>(&self, folder: &str) -> Result<Vec<T>, Error> {
         let files = self.listing(folder)?;
-        let mut names: Vec<T> = files.iter().filter_map(|file| document_name(file)).collect();
-        names.sort();
-        Ok(names)
+        Ok(sorted(files.iter().filter_map(|file| document_name(file))))
     }
 
     /// What lies in a folder of the vault.
@@ -156,11 +161,38 @@ fn document_name<T: FromStr>(file: &OsStr) -> Option<T> {
     file.to_str()?.strip_suffix(".json")?.parse().ok()
 }
 
+fn sorted<T: Ord>(names: impl Iterator<Item = T>) -> Vec<T> {
+    let mut names: Vec<T> = names.collect();
+    names.sort();
+    names
+}
+
+/// What a file, less its `.json`, is called as a document.
+type Named = fn(&str) -> Option<Name>;
+
+/// The folders of documents.
+fn folders() -> [(&'static str, Named); 2] {
+    [
+        (CLIENTS, |name| name.parse().ok().map(Name::Client)),
+        (PROFILES, |name| name.parse().ok().map(Name::Profile)),
+    ]
+}
+
+/// The document whose successor a file in the second place is: see [`Directory::second`].
+fn second_name(file: &OsStr) -> Option<Name> {
+    let file = file.to_str()?.strip_suffix(".json")?;
+    match file.split_once('-')? {
+        ("client", name) => name.parse().ok().map(Name::Client),
+        ("profile", name) => name.parse().ok().map(Name::Profile),
+        _ => None,
+    }
+}
+
 /// Whether a file is a document, or what a writer of one leaves: a successor, a temporary file, or
 /// what was set aside.
 fn is_ours<T: FromStr>(file: &OsStr) -> bool {
     let Some(file) = file.to_str() else { return false };
-    let file = file.split_once(".unread-").map_or(file, |(file, _)| file);
+    let file = file.split_once(ASIDE).map_or(file, |(file, _)| file);
     let file = file.strip_suffix(".next").or_else(|| file.strip_suffix(".tmp")).unwrap_or(file);
     document_name::<T>(OsStr::new(file)).is_some()
 }
@@ -210,11 +242,43 @@ impl Store for Directory {
         Ok(strangers)
     }
 
+    fn tokens(&self, vault: &VaultId) -> Result<Vec<DocumentId>, Error> {
+        let files = self.files.list(&self.places.cache.join(vault.to_string()))?;
+        Ok(sorted(files.iter().filter_map(|file| document_name(file))))
+    }
+
+    fn unfinished(&self, vault: &VaultId) -> Result<Vec<Name>, Error> {
+        let mut names = Vec::new();
+        for (folder, named) in folders() {
+            let files = self.listing(folder)?;
+            let successors = files.iter().filter_map(|file| file.to_str()?.strip_suffix(".next"));
+            names.extend(successors.filter_map(|file| named(file.strip_suffix(".json")?)));
+        }
+        let files = self.files.list(&self.second_places(vault))?;
+        names.extend(files.iter().filter_map(|file| second_name(file)));
+        let mut names = sorted(names.into_iter());
+        names.dedup();
+        Ok(names)
+    }
+
+    fn kept_aside(&self, vault: &VaultId) -> Result<Vec<String>, Error> {
+        let second = self.second_places(vault);
+        let folders = [self.places.vault.join(CLIENTS), self.places.vault.join(PROFILES), second];
+        let mut found = Vec::new();
+        for folder in folders {
+            let files = self.files.list(&folder)?;
+            let aside = files.iter().filter(|file| file.to_string_lossy().contains(ASIDE));
+            found.extend(aside.map(|file| folder.join(file).display().to_string()));
+        }
+        Ok(sorted(found.into_iter()))
+    }
+
     fn lock(&self, lock: &Lock, access: Access, patience: &Patience<'_>) -> Result<Box<dyn Held>, Error> {
         let folder = self.check_folder(LOCKS)?;
         let (file, what) = match lock {
             Lock::Vault => ("vault.lock".to_owned(), "the vault"),
             Lock::Grant(id) => (format!("{id}.lock"), "this grant"),
+            Lock::Rotation => ("rotation.lock".to_owned(), "the rotation of the vault key"),
         };
         self.wait(&folder.join(file), what, access, patience)
     }
@@ -267,7 +331,7 @@ impl Store for Directory {
 
     fn set_aside(&self, target: Target<'_>, place: Place) -> Result<(), Error> {
         let path = self.place(target, place);
-        let aside = file::with_suffix(&path, &format!(".unread-{}", crate::system::random_id()));
+        let aside = file::with_suffix(&path, &format!("{ASIDE}{}", crate::system::random_id()));
         self.files.rename(&path, &aside)
     }
 

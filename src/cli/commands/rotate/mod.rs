@@ -1,0 +1,35 @@
+//! `vault rotate`: renews the vault key, or a secret of a provider.
+
+mod key;
+
+use clap::Subcommand;
+
+use crate::cli::error::Failure;
+use crate::cli::session::Session;
+
+/// Renew the vault key, or a secret of a provider
+///
+/// Without a command, the vault key: everything in the vault is sealed to a new one, and the old one
+/// opens nothing any more.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+#[group(skip)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Action>,
+    #[command(flatten)]
+    key: key::Args,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Seal everything to a new vault key
+    Key(key::Args),
+}
+
+/// Runs it.
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    match args.command.unwrap_or(Action::Key(args.key)) {
+        Action::Key(args) => key::run(session, &args),
+    }
+}

@@ -1,0 +1,103 @@
+//! The end of a rotation: what is left, the proof, the switch, and the old key dropped.
+
+use super::super::{Context, Error, Loaded, Unlocked, documents, recover, rename, vault};
+use super::{OnStep, Rotated, reseal, target};
+use crate::domain::{KeyId, KeySlot, SlotKind};
+use crate::seal::{Format, KeyRing, Manifest, VaultKey};
+use crate::store::{Access, Expected, Name};
+use crate::unlock::keychain;
+
+/// Puts the manifest under the new key, once all else is, and drops the old one.
+pub(super) fn finish(ctx: Context<'_>, vault: &Unlocked, on_step: OnStep<'_>) -> Result<Rotated, Error> {
+    let _lock = vault.lock(ctx, Access::Exclusive)?;
+    let total = documents::names(ctx)?.len();
+    let stopped = |error| Error::KeyPartlyRotated { done: total, total, source: Some(Box::new(error)) };
+    sweep(ctx, vault).map_err(stopped)?;
+    let new = VaultKey::from_identity_file(&vault.keys.current().to_identity_file())
+        .expect("a key reads back from its own text");
+    let documents = reseal::check_all(ctx, vault, &KeyRing::of(new), on_step).map_err(stopped)?;
+    let manifest = switch(ctx, vault).map_err(stopped)?;
+    Ok(Rotated { documents, ..drop_old(ctx, vault, &manifest)? })
+}
+
+/// What came or was renamed meanwhile, what interrupted writers have left, and tokens of nobody. The caller
+/// holds the vault lock alone.
+fn sweep(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
+    rename::finish(ctx, vault)?;
+    for name in ctx.store.unfinished(&vault.id)? {
+        // Only profiles have successors.
+        if let Name::Profile(name) = &name {
+            recover::recover(ctx, vault, name)?;
+        }
+    }
+    for name in documents::names(ctx)? {
+        reseal::one(ctx, vault, &name)?;
+    }
+    // Tokens of profiles that are gone, too.
+    ctx.store.tokens(&vault.id)?.iter().try_for_each(|id| reseal::token(ctx, vault, id))
+}
+
+/// From here on the old key opens nothing.
+fn switch(ctx: Context<'_>, vault: &Unlocked) -> Result<Loaded<Manifest>, Error> {
+    let manifest: Loaded<Manifest> = documents::load(ctx, vault, &Name::Manifest, Format::Manifest)?
+        .ok_or_else(|| Error::NoVault { location: ctx.store.location() })?;
+    let Some(rotation) = manifest.facts.rotation.clone() else { return Ok(manifest) };
+    let facts = Manifest { slots: rotation.slots, rotation: None, ..manifest.facts.clone() };
+    let document = manifest
+        .document
+        .reseal(&vault.keys, &vault.id, vault.keys.current())
+        .map_err(documents::refused(&Name::Manifest))?
+        .facts(&facts)
+        .sign(&vault.keys);
+    documents::save(ctx, &Name::Manifest, &document, Expected::Revision(&manifest.revision))?;
+    let revision = crate::store::Revision::of(&document.to_bytes());
+    Ok(Loaded { document, facts, revision })
+}
+
+/// Finishes a rotation that was interrupted after the switch: its old key is still in the keychain.
+pub(super) fn drop_left_over(ctx: Context<'_>, vault: &Unlocked) -> Result<Option<Rotated>, Error> {
+    let pin = ctx.memory.pin(&vault.id)?;
+    let is_left = |kids: &[KeyId]| kids.len() > 1 && kids.last() == Some(&target(vault));
+    if vault.manifest.facts.rotation.is_some() || !pin.is_some_and(|pin| is_left(&pin.kids)) {
+        return Ok(None);
+    }
+    let _lock = vault.lock(ctx, Access::Exclusive)?;
+    let documents = documents::names(ctx)?.len();
+    let rotated = drop_old(ctx, vault, &vault.manifest)?;
+    Ok(Some(Rotated { documents, is_resumed: true, ..rotated }))
+}
+
+/// Drops the keys before the current one: from the keychain, the agent, and the pin, which comes last
+/// because it says what there is to drop.
+fn drop_old(ctx: Context<'_>, vault: &Unlocked, manifest: &Loaded<Manifest>) -> Result<Rotated, Error> {
+    let kid = target(vault);
+    let pinned = ctx.memory.pin(&vault.id)?.map(|pin| pin.kids).unwrap_or_default();
+    let old: Vec<KeyId> = pinned.into_iter().filter(|pinned| *pinned != kid).collect();
+    let mut left = Vec::new();
+    for old in &old {
+        left.extend(forget(ctx, vault, old, &manifest.facts.slots));
+    }
+    if left.is_empty() {
+        vault::warn_unless_saved(ctx, vault::remember(ctx, &vault.id, vec![kid.clone()]));
+    }
+    let old = old.first().unwrap_or(&kid).clone();
+    Ok(Rotated { kid, old, documents: 0, slots: manifest.facts.slots.clone(), is_resumed: false, left })
+}
+
+/// What could not be cleared away.
+fn forget(ctx: Context<'_>, vault: &Unlocked, old: &KeyId, slots: &[KeySlot]) -> Vec<String> {
+    let mut left = Vec::new();
+    // A slot that was not carried over may have had an entry too.
+    let in_keychain = slots.iter().any(|slot| matches!(slot.kind, SlotKind::Keychain { .. }));
+    match ctx.ways.keychain.delete(&keychain::entry(&vault.id, old)) {
+        Ok(_) => {}
+        Err(keychain::Error::Absent(_)) if !in_keychain => {}
+        Err(error) => left.push(format!("the old key may still be in the keychain: {error}")),
+    }
+    if let Some(agent) = ctx.ways.agent
+        && let Err(error) = agent.forget_key(&vault.id, old)
+    {
+        log::warn!("the agent may still hold the old key: {error}");
+    }
+    left
+}

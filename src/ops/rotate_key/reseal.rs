@@ -1,0 +1,140 @@
+//! Documents under the new key, one after the other, while others go on with their work.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::super::{Context, Error, Loaded, Unlocked, cache, documents, recover, successor};
+use super::{OnStep, Phase, target};
+use crate::domain::{DocumentId, Profile, ProfileName};
+use crate::seal::KeyRing;
+use crate::store::{Access, Expected, Lock, Name, Target};
+use crate::system::Deferral;
+
+/// Seals every document that is there to the new key. What comes meanwhile is under it already.
+pub(super) fn all(ctx: Context<'_>, vault: &Unlocked, on_step: OnStep<'_>) -> Result<(), Error> {
+    let names = documents::names(ctx)?;
+    let total = names.len();
+    // Between two documents a Ctrl-C ends the run, and within one it waits.
+    let deferral = Deferral::begin();
+    for (done, name) in names.iter().enumerate() {
+        on_step(Phase::Sealing, done, total);
+        let stopped = |source| Error::KeyPartlyRotated { done, total, source };
+        if deferral.is_interrupted() {
+            return Err(stopped(None));
+        }
+        let _lock = vault.lock(ctx, Access::Shared)?;
+        one(ctx, vault, name).map_err(|error| stopped(Some(Box::new(error))))?;
+    }
+    Ok(())
+}
+
+/// Seals the document `name` to the new key, if it is there and not yet under it. The caller holds the
+/// vault lock.
+pub(super) fn one(ctx: Context<'_>, vault: &Unlocked, name: &Name) -> Result<(), Error> {
+    match name {
+        Name::Profile(name) => profile(ctx, vault, name),
+        Name::Client(name) => match vault.find_client(ctx, name)? {
+            Some(client) => document(ctx, vault, &Name::Client(name.clone()), &client),
+            None => Ok(()),
+        },
+        // The manifest is under the new key at the very end.
+        Name::Manifest | Name::Token(..) => Ok(()),
+    }
+}
+
+fn profile(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<(), Error> {
+    let Some(found) = vault.find_profile(ctx, name)? else { return Ok(()) };
+    let _turn = ctx.lock(&Lock::Grant(found.document.id().clone()), Access::Exclusive)?;
+    let stored_as = Name::Profile(name.clone());
+    let recovered = recover::recover(ctx, vault, name)?;
+    let Some(profile) = vault.find_profile(ctx, name)? else { return Ok(()) };
+    document(ctx, vault, &stored_as, &profile)?;
+    if recovered.uncertain {
+        remake_intent(ctx, vault, &stored_as)?;
+    }
+    token(ctx, vault, profile.document.id())
+}
+
+/// Writes the next generation of `loaded` under the new key, unless it is under it.
+fn document<T: Serialize + DeserializeOwned>(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    name: &Name,
+    loaded: &Loaded<T>,
+) -> Result<(), Error> {
+    if *loaded.document.kid() == target(vault) {
+        return Ok(());
+    }
+    let resealed = loaded
+        .document
+        .reseal(&vault.keys, &vault.id, vault.keys.current())
+        .map_err(documents::refused(name))?
+        .sign(&vault.keys);
+    documents::save(ctx, name, &resealed, Expected::Revision(&loaded.revision))
+}
+
+/// An answer of the provider may be lost: whoever asks next must still learn of it.
+fn remake_intent(ctx: Context<'_>, vault: &Unlocked, stored_as: &Name) -> Result<(), Error> {
+    let Name::Profile(name) = stored_as else { return Ok(()) };
+    let Some(profile) = vault.find_profile(ctx, name)? else { return Ok(()) };
+    let id = profile.document.id();
+    let grant_id = grant_id(&profile).unwrap_or(id);
+    let next = successor::Next { generation: profile.document.generation(), grant_id };
+    successor::reserve(ctx, vault, Target { name: stored_as, vault: &vault.id }, id, next)?.keep();
+    Ok(())
+}
+
+fn grant_id(profile: &Loaded<Profile>) -> Option<&DocumentId> {
+    profile.facts.grant.as_ref().map(|grant| &grant.id)
+}
+
+/// The cached token follows; one that cannot be opened is asked for again.
+pub(super) fn token(ctx: Context<'_>, vault: &Unlocked, profile: &DocumentId) -> Result<(), Error> {
+    let name = Name::Token(vault.id.clone(), profile.clone());
+    match resealed_token(ctx, vault, &name)? {
+        Token::Fine => Ok(()),
+        Token::Resealed(bytes) => Ok(ctx.store.write(&name, &bytes, Expected::Anything)?),
+        Token::Unusable => Ok(ctx.store.remove(&name)?),
+    }
+}
+
+enum Token {
+    Fine,
+    Resealed(Vec<u8>),
+    Unusable,
+}
+
+fn resealed_token(ctx: Context<'_>, vault: &Unlocked, name: &Name) -> Result<Token, Error> {
+    let Some(stored) = ctx.store.read(name)? else { return Ok(Token::Fine) };
+    let Ok(document) = cache::verified(&vault.id, &vault.keys, &stored.bytes) else {
+        return Ok(Token::Unusable);
+    };
+    if *document.kid() == target(vault) {
+        return Ok(Token::Fine);
+    }
+    let resealed = document.reseal(&vault.keys, &vault.id, vault.keys.current());
+    Ok(resealed.map_or(Token::Unusable, |draft| Token::Resealed(draft.sign(&vault.keys).to_bytes())))
+}
+
+/// Opens everything that is in the store with `keys` alone.
+pub(super) fn check_all(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    keys: &KeyRing,
+    on_step: OnStep<'_>,
+) -> Result<usize, Error> {
+    let names = documents::names(ctx)?;
+    for (done, name) in names.iter().enumerate() {
+        on_step(Phase::Proving, done, names.len());
+        let Some(stored) = ctx.store.read(name)? else { continue };
+        let document = documents::parse(name, &stored.bytes)?;
+        let opened = document.verify(&vault.id, keys).and_then(|document| document.open_all(keys));
+        opened.map_err(documents::refused(name))?;
+    }
+    for id in ctx.store.tokens(&vault.id)? {
+        let name = Name::Token(vault.id.clone(), id);
+        let Some(stored) = ctx.store.read(&name)? else { continue };
+        cache::verified(&vault.id, keys, &stored.bytes).map_err(documents::refused(&name))?;
+    }
+    Ok(names.len())
+}
