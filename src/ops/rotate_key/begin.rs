@@ -18,16 +18,20 @@ pub(super) fn begin(
     check_nothing_outside(ctx, vault, request.forget_rescue)?;
     let kept = kept_slots(&vault.manifest.facts.slots, request.drop_slots)?;
     let (old, new) = (vault.keys.current(), VaultKey::generate());
-    let kid = new.id(&vault.id);
+    let (old_kid, kid) = (old.id(&vault.id), new.id(&vault.id));
     let ways = vault::with_remembered(ctx, &vault.id);
 
     forget_unused(ctx, vault)?;
     // Before the keychain has the new key, so that whoever comes after a crash knows of it.
-    vault::remember(ctx, &vault.id, vec![old.id(&vault.id), kid.clone()])?;
-    let slots = carry_over(&vault.id, &kept, &new, person, &ways)?;
-    prove(&vault.id, &kid, &slots, person, &ways)?;
+    vault::remember(ctx, &vault.id, vec![old_kid.clone(), kid.clone()])?;
+    let made = carry_over(&vault.id, &kept, &new, person, &ways)
+        .and_then(|slots| prove(&vault.id, &kid, &slots, person, &ways).map(|()| slots));
+    if made.is_err() {
+        forget_unused(ctx, vault)?;
+        vault::remember(ctx, &vault.id, vec![old_kid])?;
+    }
 
-    let rotation = Rotation { old_key: new.seal_key(old), kid, slots, started_at: ctx.clock.now() };
+    let rotation = Rotation { old_key: new.seal_key(old), kid, slots: made?, started_at: ctx.clock.now() };
     if request.forget_rescue {
         rescue::forget_all(ctx, vault)?;
     }
@@ -116,7 +120,10 @@ fn announce(
         return Err(crate::store::Error::Conflict { name: Name::Manifest.to_string() }.into());
     }
     let facts = Manifest {
-        compromised_at: request.is_compromised.then(|| ctx.clock.now()).or(manifest.facts.compromised_at),
+        compromised_at: request
+            .is_compromised
+            .then_some(rotation.started_at)
+            .or(manifest.facts.compromised_at),
         rotation: Some(rotation),
         ..manifest.facts.clone()
     };

@@ -1,22 +1,27 @@
 //! The end of a rotation: what is left, the proof, the switch, and the old key dropped.
 
 use super::super::{Context, Error, Loaded, Unlocked, documents, recover, rename, vault};
-use super::{OnStep, Rotated, reseal, target};
+use super::{OnStep, Request, Rotated, reseal, target};
 use crate::domain::{KeyId, KeySlot, SlotKind};
 use crate::seal::{Format, KeyRing, Manifest, VaultKey};
 use crate::store::{Access, Expected, Name};
 use crate::unlock::keychain;
 
 /// Puts the manifest under the new key, once all else is, and drops the old one.
-pub(super) fn finish(ctx: Context<'_>, vault: &Unlocked, on_step: OnStep<'_>) -> Result<Rotated, Error> {
-    let _lock = vault.lock(ctx, Access::Exclusive)?;
+pub(super) fn finish(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    request: &Request<'_>,
+    on_step: OnStep<'_>,
+) -> Result<Rotated, Error> {
     let total = documents::names(ctx)?.len();
     let stopped = |error| Error::KeyPartlyRotated { done: total, total, source: Some(Box::new(error)) };
+    let _lock = vault.lock(ctx, Access::Exclusive).map_err(stopped)?;
     sweep(ctx, vault).map_err(stopped)?;
     let new = VaultKey::from_identity_file(&vault.keys.current().to_identity_file())
         .expect("a key reads back from its own text");
     let documents = reseal::check_all(ctx, vault, &KeyRing::of(new), on_step).map_err(stopped)?;
-    let manifest = switch(ctx, vault).map_err(stopped)?;
+    let manifest = switch(ctx, vault, request).map_err(stopped)?;
     Ok(Rotated { documents, ..drop_old(ctx, vault, &manifest)? })
 }
 
@@ -38,11 +43,20 @@ fn sweep(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
 }
 
 /// From here on the old key opens nothing.
-fn switch(ctx: Context<'_>, vault: &Unlocked) -> Result<Loaded<Manifest>, Error> {
+fn switch(ctx: Context<'_>, vault: &Unlocked, request: &Request<'_>) -> Result<Loaded<Manifest>, Error> {
     let manifest: Loaded<Manifest> = documents::load(ctx, vault, &Name::Manifest, Format::Manifest)?
         .ok_or_else(|| Error::NoVault { location: ctx.store.location() })?;
     let Some(rotation) = manifest.facts.rotation.clone() else { return Ok(manifest) };
-    let facts = Manifest { slots: rotation.slots, rotation: None, ..manifest.facts.clone() };
+    let facts = Manifest {
+        // The run that began this one may not have known.
+        compromised_at: manifest
+            .facts
+            .compromised_at
+            .max(request.is_compromised.then_some(rotation.started_at)),
+        slots: rotation.slots,
+        rotation: None,
+        ..manifest.facts.clone()
+    };
     let document = manifest
         .document
         .reseal(&vault.keys, &vault.id, vault.keys.current())

@@ -87,7 +87,7 @@ pub fn rotate(ctx: Context<'_>, request: &Request<'_>, on_step: OnStep<'_>) -> R
         begin::begin(ctx, &vault, request, &person)?;
     }
     reseal::all(ctx, &vault, on_step)?;
-    Ok(Rotated { is_resumed, ..finish::finish(ctx, &vault, on_step)? })
+    Ok(Rotated { is_resumed, ..finish::finish(ctx, &vault, request, on_step)? })
 }
 
 /// The key that the vault is being rotated to.

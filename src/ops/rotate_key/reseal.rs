@@ -22,8 +22,8 @@ pub(super) fn all(ctx: Context<'_>, vault: &Unlocked, on_step: OnStep<'_>) -> Re
         if deferral.is_interrupted() {
             return Err(stopped(None));
         }
-        let _lock = vault.lock(ctx, Access::Shared)?;
-        one(ctx, vault, name).map_err(|error| stopped(Some(Box::new(error))))?;
+        let sealed = vault.lock(ctx, Access::Shared).and_then(|_lock| one(ctx, vault, name));
+        sealed.map_err(|error| stopped(Some(Box::new(error))))?;
     }
     Ok(())
 }
