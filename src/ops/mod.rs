@@ -147,6 +147,16 @@ pub enum Notice {
         /// Of which profile.
         profile: ProfileName,
     },
+    /// An interrupted refresh has left what the next call completes.
+    SuccessorWaits {
+        /// Of which profile.
+        profile: ProfileName,
+    },
+    /// An interrupted refresh has left what cannot be read, and what the next call keeps aside.
+    SuccessorUnreadable {
+        /// Of which profile.
+        profile: ProfileName,
+    },
     /// The token's whole life is shorter than what was asked for.
     ShortLived {
         /// How long it works, if that is known.

@@ -72,4 +72,5 @@ mod tls;
 mod token;
 mod tree;
 mod vectors;
+mod verified;
 mod visitors;
