@@ -7,6 +7,7 @@ pub mod add_profile;
 mod cache;
 pub mod clients;
 pub mod consent;
+pub mod doctor;
 mod documents;
 pub mod edit;
 mod error;

@@ -34,6 +34,8 @@ mod crash_states;
 mod crashes;
 mod crowds;
 mod disk_errors;
+mod doctor;
+mod doctor_faults;
 mod errors;
 mod exit_codes;
 mod expiry;

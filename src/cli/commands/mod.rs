@@ -5,6 +5,7 @@ mod agent_process;
 mod client;
 mod completions;
 mod consent;
+mod doctor;
 mod edit;
 mod env;
 mod exec;
@@ -75,6 +76,7 @@ const COMMANDS: &[Entry] = &[
     entry!("unlock", unlock, "Hold the vault key for a while, so that nothing is asked for"),
     entry!("lock", lock, "Forget the vault key that is held"),
     entry!("unlocked", unlocked, "Tell whether the vault key is held"),
+    entry!("doctor", doctor, "Find out what is wrong, and what would mend it"),
     entry!("verify", verify, "Prove that every document and secret opens"),
     entry!("import-rescue", import_rescue, "Take in tokens that could only be printed"),
     entry!("completions", completions, "Print the completion script of a shell"),
