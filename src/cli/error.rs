@@ -12,6 +12,7 @@ use super::format;
 use super::hints;
 use super::table::printable;
 use crate::domain::agent_protocol;
+use crate::ops::audit::Outcome;
 use crate::{oauth, ops, seal, store, unlock};
 
 /// Why a command failed, as it is told.
@@ -48,6 +49,11 @@ impl Failure {
     /// A program could not be run; `status` is what a shell would answer.
     pub(super) fn of_program(status: u8, error: &dyn StdError) -> Self {
         Self { status, ..Self::of(Code::Storage, error) }
+    }
+
+    /// How this is written down.
+    pub(super) fn outcome(&self) -> Outcome {
+        Outcome::Failed { exit: self.status, why: Code::in_words(self.status) }
     }
 
     fn of(code: Code, error: &dyn StdError) -> Self {

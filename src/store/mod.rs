@@ -1,9 +1,11 @@
 //! Where documents are kept: opaque bytes under names, with locks and durable replacement.
 //!
 //! Nothing above this room knows that documents are files; the local [`Directory`] is the first
-//! store. [`Memory`] is what this machine alone remembers, and is never synced.
+//! store. [`Memory`] is what this machine alone remembers, and is never synced; [`Journal`] what was done
+//! on it.
 
 mod directory;
+mod journal;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,6 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use directory::{Directory, Places};
+pub use journal::{Journal, Reading};
 
 use crate::domain::{ClientName, DocumentId, KeyId, ProfileName, VaultId};
 

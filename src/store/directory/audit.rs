@@ -1,0 +1,152 @@
+//! The journal: `audit.jsonl` in the state directory, and the one before it.
+//!
+//! A line is one `write` to a file that was opened with `O_APPEND`: the system finds the end and writes there
+//! under its own lock, so that lines never mix. Whoever writes holds the file's lock together with the other
+//! writers; whoever moves a full file away holds it alone, and so nobody writes into a file that has been
+//! moved.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Directory;
+use super::file::{Files, failed};
+use crate::domain::VaultId;
+use crate::store::{Error, Journal, Reading};
+use crate::system::OpenFile;
+
+/// From this length on, in bytes, a new file is begun. There are two, so this is the least that is kept.
+const FULL: u64 = 1 << 20;
+
+/// Longest piece that is read at once, in bytes.
+const PIECE: u64 = 1 << 20;
+
+/// Longest wait for another process that moves a full file away, which takes microseconds.
+const LOCK_LIMIT: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Windows lets nobody write to a file that is locked together with others.
+const WRITES_ALONE: bool = cfg!(not(unix));
+
+impl Directory {
+    fn journal_path(&self, vault: &VaultId) -> PathBuf {
+        self.fact_path(vault, "audit.jsonl")
+    }
+
+    fn older_journal_path(&self, vault: &VaultId) -> PathBuf {
+        self.fact_path(vault, "audit.1.jsonl")
+    }
+
+    /// The file that has the name, locked, and its length.
+    fn current(&self, path: &Path) -> Result<(Box<dyn OpenFile>, u64), Error> {
+        let begun = self.clock.instant();
+        loop {
+            let (mut file, found) = self.files.open_to_append(path)?;
+            // It may have been moved away between our opening and locking it.
+            if file.try_lock(WRITES_ALONE).map_err(failed("lock", path))? && self.files.is_named(path, &found)
+            {
+                return Ok((file, found.length));
+            }
+            let waited = self.clock.instant().duration_since(begun);
+            if waited >= LOCK_LIMIT {
+                return Err(Error::Busy { what: "the audit log", waited: LOCK_LIMIT });
+            }
+            self.clock.sleep(PAUSE);
+        }
+    }
+
+    /// Moves a full file away, unless somebody writes to it at this moment: then whoever comes next does.
+    fn begin_anew(&self, vault: &VaultId) -> Result<(), Error> {
+        let path = self.journal_path(vault);
+        let (mut file, found) = self.files.open_to_append(&path)?;
+        let is_ours = file.try_lock(true).map_err(failed("lock", &path))?;
+        if is_ours && found.length >= FULL && self.files.is_named(&path, &found) {
+            self.files.move_away(&path, &self.older_journal_path(vault))?;
+        }
+        Ok(())
+    }
+}
+
+impl Journal for Directory {
+    fn append(&self, vault: &VaultId, line: &str) -> Result<(), Error> {
+        let path = self.journal_path(vault);
+        let (mut file, length) = self.current(&path)?;
+        file.append(format!("{line}\n").as_bytes()).map_err(failed("write", &path))?;
+        drop(file);
+        if length + line.len() as u64 >= FULL
+            && let Err(error) = self.begin_anew(vault)
+        {
+            // The line is written; the file grows until somebody succeeds.
+            log::debug!("a new audit log cannot be begun: {error}");
+        }
+        Ok(())
+    }
+
+    fn read(&self, vault: &VaultId) -> Result<Box<dyn Reading + '_>, Error> {
+        let (path, older) = (self.journal_path(vault), self.older_journal_path(vault));
+        let mut pages = Pages { files: &self.files, path, older, now: None, last: None };
+        pages.turn()?;
+        Ok(Box::new(pages))
+    }
+}
+
+/// The two files, read as one that goes on growing.
+struct Pages<'a> {
+    files: &'a Files,
+    path: PathBuf,
+    older: PathBuf,
+    /// What is being read.
+    now: Option<Page>,
+    /// What was read to its end. It is kept open, so that no other file can be taken for it.
+    last: Option<Page>,
+}
+
+struct Page {
+    file: Box<dyn OpenFile>,
+    was_moved: bool,
+}
+
+impl Pages<'_> {
+    /// Goes on to the file after the last one, if it is there.
+    fn turn(&mut self) -> Result<(), Error> {
+        // The newer one first: if it is moved away now, it is found under the older name.
+        let newer = self.files.open_to_read(&self.path)?;
+        let older = self.files.open_to_read(&self.older)?;
+        let older =
+            older.filter(|file| !self.last.as_ref().is_some_and(|last| is_same(&*last.file, &**file)));
+        let older = older.map(|file| Page { file, was_moved: true });
+        self.now = older.or(newer.map(|file| Page { file, was_moved: false }));
+        Ok(())
+    }
+
+    /// Whether nobody adds to the file any more.
+    fn is_complete(&self, page: &Page) -> bool {
+        page.was_moved || !self.files.is_still_there(&self.path, &*page.file)
+    }
+}
+
+impl Reading for Pages<'_> {
+    fn more(&mut self) -> Result<Vec<u8>, Error> {
+        loop {
+            let Some(mut page) = self.now.take() else {
+                self.turn()?;
+                if self.now.is_none() {
+                    return Ok(Vec::new());
+                }
+                continue;
+            };
+            // Asked before it is read: what is added later is read later.
+            let is_complete = self.is_complete(&page);
+            let bytes = page.file.read(0, PIECE).map_err(failed("read", &self.path))?;
+            if bytes.is_empty() && is_complete {
+                self.last = Some(page);
+                continue;
+            }
+            self.now = Some(page);
+            return Ok(bytes);
+        }
+    }
+}
+
+fn is_same(a: &dyn OpenFile, b: &dyn OpenFile) -> bool {
+    matches!((a.facts(), b.facts()), (Ok(a), Ok(b)) if a.identity == b.identity)
+}
