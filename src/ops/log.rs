@@ -10,7 +10,7 @@ use crate::store::Reading;
 /// Longest line that is tried, in bytes: ours are much shorter, and an edited file may have no line breaks.
 const LONGEST_TRIED: usize = 64 * 1024;
 
-/// How every line begins. Within a text its quotes would be escaped.
+/// How every line of ours begins. Within a text its quotes would be escaped.
 const BEGINNING: &[u8] = br#"{"time":"#;
 
 /// Which lines are wanted.
@@ -116,9 +116,11 @@ fn vault_here(ctx: Context<'_>) -> Result<VaultId, Error> {
 }
 
 fn parse(bytes: &[u8]) -> Option<Line> {
+    let whole = |bytes| {
+        let text = std::str::from_utf8(bytes).ok()?;
+        Some(Line { event: serde_json::from_str(text).ok()?, text: visible(text) })
+    };
     // What was cut off before it has no line break, and stands in the same line.
-    let places = bytes.windows(BEGINNING.len()).rposition(|window| window == BEGINNING);
-    let text = std::str::from_utf8(&bytes[places?..]).ok()?;
-    let event = serde_json::from_str(text).ok()?;
-    Some(Line { event, text: visible(text) })
+    let last = || bytes.windows(BEGINNING.len()).rposition(|window| window == BEGINNING);
+    whole(bytes).or_else(|| whole(&bytes[last()?..]))
 }
