@@ -120,6 +120,8 @@ pub struct Entry {
 struct Facts {
     /// Whose key was asked for. Without it there is nothing to write down.
     vault: Option<VaultId>,
+    /// The whole name of a command that has a shorter one.
+    what: Option<&'static str>,
     profile: Option<String>,
     client: Option<String>,
     to: Option<String>,
@@ -142,6 +144,11 @@ impl Entry {
     /// It turns out that nothing is handed out and nothing is changed.
     pub fn forgo(&self) {
         *self.facts() = Facts::default();
+    }
+
+    /// It was typed by a shorter name.
+    pub(super) fn is_called(&self, what: &'static str) {
+        self.facts().what = Some(what);
     }
 
     pub(super) fn profile(&self, name: &ProfileName) {
@@ -187,7 +194,8 @@ impl Entry {
             Source::Refreshed => "refreshed".to_owned(),
         });
         let Facts { profile, client, to, slot, fields, .. } = facts;
-        let (what, result) = (self.what.clone(), result.to_owned());
+        let what = facts.what.map_or_else(|| self.what.clone(), str::to_owned);
+        let result = result.to_owned();
         let event = Event { time, what, profile, client, to, slot, fields, token, by, result, exit };
         Some((facts.vault?, event))
     }

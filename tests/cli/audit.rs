@@ -123,6 +123,8 @@ fn every_command_that_uses_the_vault_key_leaves_one_line() {
         ("client remove rest", json!({"what": "client remove", "client": "rest"})),
         ("key add --identity identity.txt", json!({"what": "key add", "slot": "SLOT"})),
         ("key remove SLOT", json!({"what": "key remove", "slot": "SLOT"})),
+        ("rotate", json!({"what": "rotate key"})),
+        ("rotate key", json!({"what": "rotate key"})),
         ("key accept KID", json!({"what": "key accept"})),
         ("remove home", json!({"what": "remove", "profile": "home"})),
     ] {

@@ -11,7 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::expiry::Snapshot;
+use crate::expiry::{Snapshot, is_log};
 
 /// A file, whatever it is called.
 type Inode = usize;
