@@ -150,3 +150,83 @@ impl Reading for Pages<'_> {
 fn is_same(a: &dyn OpenFile, b: &dyn OpenFile) -> bool {
     matches!((a.facts(), b.facts()), (Ok(a), Ok(b)) if a.identity == b.identity)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::store::Places;
+
+    const VAULT: &str = "00000000000000000000000000000001";
+
+    fn journal(home: &Path) -> Directory {
+        let place = |name: &str| home.join(name);
+        Directory::new(Places { vault: place("vault"), cache: place("cache"), state: place("state") })
+    }
+
+    fn all(reading: &mut dyn Reading) -> String {
+        let mut bytes = Vec::new();
+        loop {
+            match reading.more().unwrap() {
+                more if more.is_empty() => return String::from_utf8(bytes).unwrap(),
+                more => bytes.extend(more),
+            }
+        }
+    }
+
+    /// The numbers of each writer, in their order in the journal.
+    fn numbers(text: &str) -> BTreeMap<usize, Vec<usize>> {
+        let mut numbers = BTreeMap::<usize, Vec<usize>>::new();
+        for line in text.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert_eq!((words.len(), words[2].len()), (3, 500), "a whole line: {line}");
+            numbers.entry(words[0].parse().unwrap()).or_default().push(words[1].parse().unwrap());
+        }
+        numbers
+    }
+
+    #[test]
+    fn many_writers_fill_many_files_and_nothing_is_lost_but_the_oldest() {
+        const WRITERS: usize = 8;
+        const LINES: usize = 1500;
+        let home = tempfile::tempdir().unwrap();
+        let vault: VaultId = VAULT.parse().unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..WRITERS {
+                let (journal, vault) = (journal(home.path()), &vault);
+                scope.spawn(move || {
+                    for number in 0..LINES {
+                        let line = format!("{writer} {number} {}", "x".repeat(500));
+                        journal.append(vault, &line).unwrap();
+                    }
+                });
+            }
+        });
+
+        let text = all(&mut *journal(home.path()).read(&vault).unwrap());
+
+        assert!((FULL as usize..(2 * FULL + 100_000) as usize).contains(&text.len()), "{}", text.len());
+        for (writer, kept) in numbers(&text) {
+            let first = kept[0];
+            assert_eq!(kept, (first..LINES).collect::<Vec<_>>(), "the last ones of writer {writer}");
+        }
+    }
+
+    #[test]
+    fn who_reads_while_two_files_are_filled_misses_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let vault: VaultId = VAULT.parse().unwrap();
+        let journal = journal(home.path());
+        let line = |number: usize| format!("0 {number} {}", "x".repeat(500));
+        journal.append(&vault, &line(0)).unwrap();
+        let mut reading = journal.read(&vault).unwrap();
+        let mut text = all(&mut *reading);
+
+        // A file holds 2080 of them: two are filled before the reader looks again.
+        (1..5000).for_each(|number| journal.append(&vault, &line(number)).unwrap());
+        text.push_str(&all(&mut *reading));
+
+        assert_eq!(numbers(&text)[&0], (0..5000).collect::<Vec<_>>());
+    }
+}
