@@ -154,15 +154,23 @@ fn is_same(a: &dyn OpenFile, b: &dyn OpenFile) -> bool {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::ffi::OsString;
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
     use crate::store::Places;
+    use crate::system::{Disk, Facts, Opening, SystemClock, SystemDisk};
 
     const VAULT: &str = "00000000000000000000000000000001";
 
     fn journal(home: &Path) -> Directory {
-        let place = |name: &str| home.join(name);
-        Directory::new(Places { vault: place("vault"), cache: place("cache"), state: place("state") })
+        Directory::new(places(home))
+    }
+
+    fn places(home: &Path) -> Places {
+        Places { vault: home.join("vault"), cache: home.join("cache"), state: home.join("state") }
     }
 
     fn all(reading: &mut dyn Reading) -> String {
@@ -228,5 +236,69 @@ mod tests {
         text.push_str(&all(&mut *reading));
 
         assert_eq!(numbers(&text)[&0], (0..5000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn who_opens_the_file_and_falls_asleep_does_not_write_into_one_that_was_moved_away() {
+        let home = tempfile::tempdir().unwrap();
+        let vault: VaultId = VAULT.parse().unwrap();
+        let disk = Arc::new(Sleeper { home: home.path().to_owned(), has_slept: AtomicBool::new(false) });
+        let sleeper = Directory::on(disk, Arc::new(SystemClock), places(home.path()));
+
+        sleeper.append(&vault, &format!("1 0 {}", "x".repeat(500))).unwrap();
+
+        let text = all(&mut *sleeper.read(&vault).unwrap());
+        assert_eq!(numbers(&text).get(&1), Some(&vec![0]));
+        assert!(text.lines().last().unwrap().starts_with("1 0 "), "it is the newest");
+    }
+
+    /// The disk of a process that sleeps after it has first opened the journal, while others fill two files.
+    struct Sleeper {
+        home: PathBuf,
+        has_slept: AtomicBool,
+    }
+
+    impl Disk for Sleeper {
+        fn open(&self, path: &Path, how: Opening) -> io::Result<Box<dyn OpenFile>> {
+            let opened = SystemDisk.open(path, how)?;
+            if how == Opening::Append && !self.has_slept.swap(true, Ordering::Relaxed) {
+                let others = journal(&self.home);
+                let line = |number| format!("0 {number} {}", "x".repeat(500));
+                (0..5000).for_each(|it| others.append(&VAULT.parse().unwrap(), &line(it)).unwrap());
+            }
+            Ok(opened)
+        }
+
+        fn user(&self) -> u32 {
+            SystemDisk.user()
+        }
+
+        fn look_at(&self, path: &Path) -> io::Result<Facts> {
+            SystemDisk.look_at(path)
+        }
+
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            SystemDisk.rename(from, to)
+        }
+
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.remove(path)
+        }
+
+        fn make_directories(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.make_directories(path)
+        }
+
+        fn sync_directory(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.sync_directory(path)
+        }
+
+        fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+            SystemDisk.list(path)
+        }
+
+        fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+            SystemDisk.canonical(path)
+        }
     }
 }
