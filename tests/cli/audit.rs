@@ -1,5 +1,6 @@
 //! The audit log: one line for each use of the vault key, whole, harmless, and in nobody's way.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::disk::{Disk, with_own_mounts};
 use crate::expiry::{allow_writing, as_ordinary_user, forbid_writing, start, state_dir};
+use crate::holder::wait_until;
 use crate::home::{Home, Run, VAULT};
 use crate::outside::program;
 use crate::provider::{Config, Consent, Endpoint, Fault, Provider};
@@ -553,9 +555,11 @@ impl Follower {
     }
 
     /// Closes the pipe, and waits for the end.
-    fn leave(mut self) -> i32 {
+    fn leave(self) -> i32 {
         drop(self.stdout);
-        self.child.wait().unwrap().code().unwrap()
+        let child = RefCell::new(self.child);
+        wait_until("the end", || child.borrow_mut().try_wait().unwrap().is_some());
+        child.into_inner().wait().unwrap().code().unwrap()
     }
 }
 
