@@ -118,6 +118,20 @@ fn a_crate_of_one_room_is_used_there_only() {
 }
 
 #[test]
+fn whoever_gets_at_the_vault_key_says_so_to_the_audit_log() {
+    let sources = sources();
+    let unlocking: Vec<&Source> = sources.iter().filter(|source| source.unlocks()).collect();
+
+    assert!(unlocking.len() >= 2, "they are found");
+    let silent: BTreeSet<String> = unlocking
+        .into_iter()
+        .filter(|source| !source.words.iter().any(|word| word == "concerns"))
+        .map(|source| source.path.clone())
+        .collect();
+    assert!(silent.is_empty(), "these make an `Unlocked` and no line:\n{}", lines(&silent));
+}
+
+#[test]
 fn no_file_holds_more_than_one_thought() {
     let long: BTreeSet<String> =
         sources().into_iter().filter(|it| it.lines_of_code() > LONGEST_FILE).map(|it| it.path).collect();
@@ -205,6 +219,14 @@ impl Source {
             place += 2;
         }
         if steps == 0 { (None, at + 1) } else { (Some(steps), place) }
+    }
+
+    /// Whether it makes an `Unlocked`.
+    fn unlocks(&self) -> bool {
+        self.words.windows(3).any(|words| {
+            let is_item = matches!(words[0].as_str(), "struct" | "impl" | "for");
+            !is_item && words[1] == "Unlocked" && words[2] == "{"
+        })
     }
 
     fn is_a_door(&self) -> bool {

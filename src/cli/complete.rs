@@ -49,8 +49,11 @@ type Names = Result<Vec<String>, super::Failure>;
 /// The names that begin with what was typed. A vault that cannot be read has none.
 fn candidates(typed: &OsStr, names: impl FnOnce(&Session) -> Names) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
-    let session =
-        Session::new(Globals { no_input: true, quiet: true, ..Globals::default() }, Environment::read());
+    let session = Session::new(
+        "complete".to_owned(),
+        Globals { no_input: true, quiet: true, ..Globals::default() },
+        Environment::read(),
+    );
     let names = session.and_then(|session| names(&session)).unwrap_or_default();
     names.into_iter().filter(|name| name.starts_with(&*typed)).map(CompletionCandidate::new).collect()
 }

@@ -12,6 +12,7 @@ use super::format;
 use super::hints;
 use super::table::printable;
 use crate::domain::agent_protocol;
+use crate::ops::audit::Outcome;
 use crate::{oauth, ops, seal, store, unlock};
 
 /// Why a command failed, as it is told.
@@ -58,6 +59,11 @@ impl Failure {
     /// What `error` says, and its causes.
     pub(super) fn causes_of(error: &ops::Error) -> Vec<String> {
         Self::of(Code::Bug, error).messages
+    }
+
+    /// How this is written down.
+    pub(super) fn outcome(&self) -> Outcome {
+        Outcome::Failed { exit: self.status, why: Code::in_words(self.status) }
     }
 
     fn of(code: Code, error: &dyn StdError) -> Self {

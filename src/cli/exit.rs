@@ -57,6 +57,28 @@ impl Code {
         (Self::Partial, "stopped part-way, run again to resume"),
         (Self::Newer, "written by a newer version"),
     ];
+
+    /// The code in the few words of `vault --help`.
+    pub(super) fn in_words(status: u8) -> &'static str {
+        const WORDS: [&str; 15] = [
+            "done",
+            "bug",
+            "usage",
+            "not found",
+            "locked",
+            "login needed",
+            "not trusted",
+            "refused",
+            "try later",
+            "bad answer",
+            "storage failed",
+            "only a rescue",
+            "cancelled",
+            "part-way",
+            "too new",
+        ];
+        WORDS.get(usize::from(status)).copied().unwrap_or("failed")
+    }
 }
 
 impl From<Code> for ExitCode {

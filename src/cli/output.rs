@@ -105,6 +105,22 @@ fn rescue(block: &str) -> String {
     format!("-----BEGIN VAULT RESCUE-----\n{block}-----END VAULT RESCUE-----\n")
 }
 
+/// Whether anybody may still read our answer: not when the other end of the pipe is closed.
+#[cfg(unix)]
+pub(super) fn has_reader() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let stdout = io::stdout();
+    let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+    let answered = poll(&mut asked, Some(&Timespec::default()));
+    answered.is_err() || !asked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}
+
+#[cfg(not(unix))]
+pub(super) fn has_reader() -> bool {
+    true
+}
+
 #[cfg(unix)]
 fn width() -> Option<u16> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;

@@ -13,9 +13,10 @@ use super::output::Output;
 use super::terminal::Terminal;
 use crate::domain::{KeyId, ProfileName};
 use crate::oauth::Https;
+use crate::ops::audit::{self, Outcome};
 use crate::ops::{Context, Unlocked, Vault};
-use crate::store::{Directory, Places};
-use crate::system::SystemClock;
+use crate::store::{self, Directory, Places};
+use crate::system::{SystemClock, asker};
 use crate::unlock::agent::Client;
 use crate::unlock::{Keychain, PassphraseSource, Ways, keychain};
 
@@ -26,6 +27,7 @@ pub(super) struct Session {
     /// What the environment says.
     pub environment: Environment,
     globals: Globals,
+    audit: audit::Entry,
     store: Directory,
     http: Https,
     keychain: Box<dyn Keychain>,
@@ -37,8 +39,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Finds out where everything is. Touches nothing.
-    pub(super) fn new(globals: Globals, environment: Environment) -> Result<Self, Failure> {
+    /// Finds out where everything is, for what the command line says is to be done. Touches nothing.
+    pub(super) fn new(what: String, globals: Globals, environment: Environment) -> Result<Self, Failure> {
         let rust_log = environment.rust_log.as_ref().and_then(|text| text.to_str());
         log::start(Verbosity { verbose: globals.verbose, quiet: globals.quiet }, rust_log);
         if let Some((name, meant)) = environment::mistyped() {
@@ -60,13 +62,16 @@ impl Session {
             home: base.home_dir().to_owned(),
             usual_vault_dir: usual_vault_dir(&base),
             http: Https::new(),
+            audit: audit::Entry::new(what),
             output,
             environment,
             globals,
         })
     }
 
-    /// Runs `work` with everything that an operation needs.
+    /// Runs `work` with everything that an operation needs, and writes it down if it gets at the vault key.
+    ///
+    /// A secret is to be printed only after this has returned: whoever has it is in the log then.
     pub(super) fn with<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
         let agent = self.agent();
         let ways = Ways {
@@ -77,15 +82,23 @@ impl Session {
             passphrase: self.passphrase()?,
             may_ask: self.may_ask_secrets(),
         };
-        work(Context {
+        let ctx = Context {
             store: &self.store,
             memory: &self.store,
+            journal: &self.store,
+            audit: &self.audit,
             http: &self.http,
             clock: &SystemClock,
             ways: &ways,
             pinned: self.pinned.as_ref(),
             notices: &self.notices,
-        })
+        };
+        let result = work(ctx);
+        let outcome = result.as_ref().map_or_else(Failure::outcome, |_| Outcome::Done);
+        if let Err(error) = audit::close(ctx, asker, outcome) {
+            self.output.warn(&not_logged(&error));
+        }
+        result
     }
 
     /// Runs `work` with the vault unlocked.
@@ -175,6 +188,12 @@ impl Session {
             self.environment.credentials_directory.as_ref().map(|path| path.join("vault-identity"));
         named.into_iter().chain(by_systemd.filter(|path| path.exists())).collect()
     }
+}
+
+/// What cannot be written down is done all the same.
+fn not_logged(error: &store::Error) -> String {
+    let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+    format!("the audit log could not be written: {error}{cause}")
 }
 
 fn may_ask_secrets(globals: &Globals) -> bool {

@@ -49,6 +49,7 @@ pub fn add_profile(
     new: NewProfile,
     login: Option<&Request<'_>>,
 ) -> Result<Profile, Error> {
+    ctx.audit.profile(&new.name);
     // A profile whose making was interrupted may be there in all but its place.
     recover::settle(ctx, vault, &new.name)?;
     finish_renames(ctx, vault)?;

@@ -294,13 +294,18 @@ fn free_name(wanted: &ClientName, taken: &[ClientName]) -> ClientName {
 /// provider and the storage say.
 pub fn add(ctx: Context<'_>, vault: &Unlocked, new: NewClient) -> Result<Client, Error> {
     let was_named = new.name.is_some();
+    if let Some(name) = &new.name {
+        ctx.audit.client(name);
+    }
     let (facts, secret) = resolve(ctx, new)?;
     let _lock = vault.lock(ctx, Access::Exclusive)?;
     rename::finish(ctx, vault)?;
     if let Some(stored) = find_same(ctx, vault, &facts, secret.as_ref())? {
+        ctx.audit.client(&stored.facts.name);
         return Ok(stored.facts);
     }
     let mut candidate = candidate(ctx, facts, secret, was_named)?;
+    ctx.audit.client(&candidate.facts.name);
     candidate.save(ctx, vault)?;
     Ok(candidate.facts)
 }
@@ -373,6 +378,8 @@ fn users(ctx: Context<'_>) -> Result<Vec<(DocumentId, String)>, Error> {
 ///
 /// [`Error::NoClient`], or [`Error::ClientExists`] if the new name is taken.
 pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ClientName, to: &ClientName) -> Result<(), Error> {
+    ctx.audit.client(from);
+    ctx.audit.renamed(to);
     let _lock = vault.lock(ctx, Access::Exclusive)?;
     let finished = rename::finish(ctx, vault)?;
     let is_through = finished.contains(&Name::Client(from.clone())) && ctx.store.clients()?.contains(to);
@@ -397,6 +404,7 @@ pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ClientName, to: &Client
 ///
 /// [`Error::ClientInUse`] if one does.
 pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ClientName) -> Result<(), Error> {
+    ctx.audit.client(name);
     let _lock = vault.lock(ctx, Access::Exclusive)?;
     rename::finish(ctx, vault)?;
     let client = vault.client_named(ctx, name)?;

@@ -46,6 +46,7 @@ pub fn edit(
     name: &ProfileName,
     changes: Changes,
 ) -> Result<Profile, Error> {
+    ctx.audit.profile(name);
     update(ctx, vault, name, |profile, draft| {
         let mut facts = profile.facts.clone();
         facts.exports.extend(changes.set);

@@ -23,6 +23,7 @@ pub fn hold(vault: &Unlocked, agent: &Client, life: Duration) -> Result<Timestam
 /// If there is no vault, or the agent does not answer.
 pub fn forget(ctx: Context<'_>) -> Result<(), Error> {
     let vault = Vault::open(ctx)?;
+    ctx.audit.concerns(vault.id());
     match ctx.ways.agent {
         Some(agent) => Ok(agent.forget(Some(vault.id()))?),
         None => Ok(()),

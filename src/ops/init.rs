@@ -34,6 +34,7 @@ pub fn init(ctx: Context<'_>, slot: &FirstSlot) -> Result<Unlocked, Error> {
         return Err(Error::VaultExists { location: ctx.store.location() });
     }
     let id = VaultId::from_bytes(random_bytes());
+    ctx.audit.concerns(&id);
     let key = VaultKey::generate();
     let slot =
         KeySlot { id: random_id(), created_at: ctx.clock.now(), kind: make_slot(ctx, &id, &key, slot)? };

@@ -58,9 +58,11 @@ pub fn add(ctx: Context<'_>, vault: &Unlocked, slot: NewSlot) -> Result<KeySlot,
         }
     };
     if let Some(same) = vault.manifest.facts.slots.iter().find(|slot| is_same_entry(&slot.kind, &kind)) {
+        ctx.audit.slot(&same.id);
         return Ok(same.clone());
     }
     let slot = KeySlot { id: random_id(), created_at: ctx.clock.now(), kind };
+    ctx.audit.slot(&slot.id);
     update(ctx, vault, |manifest| {
         manifest.slots.push(slot.clone());
         Ok(())
@@ -84,6 +86,7 @@ pub fn remove(ctx: Context<'_>, vault: &Unlocked, id: &str) -> Result<KeySlot, E
         if manifest.slots.len() == 1 {
             return Err(Error::LastSlot);
         }
+        ctx.audit.slot(&manifest.slots[place].id);
         removed = Some(manifest.slots.remove(place));
         Ok(())
     })?;
@@ -113,6 +116,7 @@ pub(super) fn find(slots: &[KeySlot], id: &str) -> Result<usize, Error> {
 /// [`Error::KeyNotAccepted`] if the vault is sealed to yet another key.
 pub fn accept(ctx: Context<'_>, kid: &KeyId) -> Result<(), Error> {
     let vault = Vault::open(ctx)?;
+    ctx.audit.concerns(vault.id());
     if !vault.kids().any(|known| known == kid) {
         return Err(Error::KeyNotAccepted { kid: vault.kid().clone(), by_environment: false });
     }

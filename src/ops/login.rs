@@ -35,6 +35,7 @@ pub fn login(
     name: &ProfileName,
     request: &Request<'_>,
 ) -> Result<Profile, Error> {
+    ctx.audit.profile(name);
     recover::settle(ctx, vault, name)?;
     let mut profile = vault.profile(ctx, name)?.facts;
     let (_, client) = vault.client(ctx, &profile.client)?;

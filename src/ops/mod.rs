@@ -4,6 +4,7 @@
 //! [`Context`]; what a person should know meanwhile is a [`Notice`].
 
 pub mod add_profile;
+pub mod audit;
 mod cache;
 pub mod clients;
 pub mod consent;
@@ -14,6 +15,7 @@ mod error;
 pub mod hold;
 pub mod init;
 pub mod key_slots;
+pub mod log;
 pub mod login;
 mod recover;
 mod refresh;
@@ -39,7 +41,7 @@ pub use vault::{Unlocked, Vault};
 
 use crate::domain::{KeyId, ProfileName, Scopes};
 use crate::oauth::Http;
-use crate::store::{Memory, Patience, Store};
+use crate::store::{Journal, Memory, Patience, Store};
 use crate::system::Clock;
 use crate::unlock::Ways;
 
@@ -53,6 +55,10 @@ pub struct Context<'a> {
     pub store: &'a dyn Store,
     /// What this machine remembers.
     pub memory: &'a dyn Memory,
+    /// What was done on this machine.
+    pub journal: &'a dyn Journal,
+    /// What is being done, for the journal.
+    pub audit: &'a audit::Entry,
     /// The way to providers.
     pub http: &'a dyn Http,
     /// What time it is.

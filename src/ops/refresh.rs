@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::audit::Source;
 use super::token::Request;
 use super::{Context, Error, Loaded, Notice, Unlocked, cache, documents, recover, rescue, successor};
 use crate::domain::{
@@ -40,10 +41,12 @@ pub(super) fn refresh(
     // have read above may be spent.
     let profile = vault.profile(ctx, name)?;
     if let Some(token) = obtained_meanwhile(ctx, vault, &profile, began, request) {
+        ctx.audit.token(Source::Cached);
         return Ok(token);
     }
 
     let token = Turn::prepare(ctx, vault, profile, recovered.uncertain)?.take()?;
+    ctx.audit.token(Source::Refreshed);
     warn_if_short(ctx, &token, request.min_ttl);
     Ok(token)
 }

@@ -112,6 +112,7 @@ fn only_profile(ctx: Context<'_>) -> Result<ProfileName, Error> {
 ///
 /// [`Error::NoProfile`] if there is none.
 pub fn set_default(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<(), Error> {
+    ctx.audit.profile(name);
     let id = vault.profile(ctx, name)?.document.id().clone();
     key_slots::update(ctx, vault, |manifest| {
         manifest.default_profile = Some(id);

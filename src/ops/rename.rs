@@ -14,6 +14,8 @@ use crate::store::{self, Access, Expected, Name, Reservation, Target};
 ///
 /// [`Error::NoProfile`], or [`Error::ProfileExists`] if the new name is taken.
 pub fn rename(ctx: Context<'_>, vault: &Unlocked, from: &ProfileName, to: &ProfileName) -> Result<(), Error> {
+    ctx.audit.profile(from);
+    ctx.audit.renamed(to);
     let _lock = vault.lock(ctx, Access::Exclusive)?;
     let finished = finish(ctx, vault)?;
     recover::recover(ctx, vault, from)?;
@@ -101,6 +103,7 @@ fn is_through(
 ///
 /// [`Error::NoProfile`], or as the storage says.
 pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<(), Error> {
+    ctx.audit.profile(name);
     let _lock = vault.lock(ctx, Access::Exclusive)?;
     finish(ctx, vault)?;
     recover::recover(ctx, vault, name)?;

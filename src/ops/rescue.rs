@@ -20,6 +20,7 @@ use crate::store::{Access, Expected, Name, Target};
 pub fn import(ctx: Context<'_>, vault: &Unlocked, block: &[u8]) -> Result<ProfileName, Error> {
     let rescued = Rescued::read(vault, block)?;
     let name = rescued.facts.name.clone();
+    ctx.audit.profile(&name);
     let stored_as = Name::Profile(name.clone());
 
     let _lock = vault.lock(ctx, Access::Exclusive)?;

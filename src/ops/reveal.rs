@@ -19,6 +19,8 @@ pub fn reveal(
     name: &ProfileName,
     field: Field,
 ) -> Result<SecretString, Error> {
+    ctx.audit.profile(name);
+    ctx.audit.fields([field]);
     if field.needs_token() {
         let token = token::token(ctx, vault, name, Request::default())?;
         return of_token(name, field, &token);

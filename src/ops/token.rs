@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use super::audit::Source;
 use super::{Context, Error, Loaded, Unlocked, cache, refresh};
 use crate::domain::{AccessToken, Profile, ProfileName};
 
@@ -29,10 +30,12 @@ pub fn token(
     profile: &ProfileName,
     request: Request,
 ) -> Result<AccessToken, Error> {
+    ctx.audit.profile(profile);
     let found = vault.settled_profile(ctx, profile)?;
     if !request.refresh
         && let Some(token) = cached(ctx, vault, &found, request.min_ttl)
     {
+        ctx.audit.token(Source::Cached);
         return Ok(token);
     }
     refresh::refresh(ctx, vault, profile, request)

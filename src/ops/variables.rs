@@ -19,8 +19,10 @@ pub fn variables(
     name: &ProfileName,
     more: &[(VariableName, Field)],
 ) -> Result<Vec<Variable>, Error> {
+    ctx.audit.profile(name);
     let mut profile = vault.settled_profile(ctx, name)?;
     let chosen = chosen(&profile.facts, profile.document.holds(SealedField::ApiKey), more);
+    ctx.audit.fields(chosen.values().copied());
     let token = match chosen.values().any(|field| field.needs_token()) {
         true => Some(token::token(ctx, vault, name, Request::default())?),
         false => None,

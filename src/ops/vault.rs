@@ -92,6 +92,7 @@ impl Vault {
 
     fn unlock_with(self, ctx: Context<'_>, date: Date) -> Result<Unlocked, Error> {
         let id = self.id().clone();
+        ctx.audit.concerns(&id);
         let place = accepted(ctx, &self)?;
         let keys = self.keys(ctx)?;
         let refused = documents::refused(&Name::Manifest);

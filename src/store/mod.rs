@@ -1,11 +1,13 @@
 //! Where documents are kept: opaque bytes under names, with locks and durable replacement.
 //!
 //! Nothing above this room knows that documents are files; the local [`Directory`] is the first
-//! store. [`Memory`] is what this machine alone remembers, and is never synced.
+//! store. [`Memory`] is what this machine alone remembers, and is never synced; [`Journal`] what was done
+//! on it.
 
 mod directory;
 mod error;
 mod examination;
+mod journal;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use directory::{Directory, Places};
 pub use error::Error;
 pub use examination::{Examination, Loose, Place as ExaminedPlace, Remains, Role};
+pub use journal::{Journal, Reading};
 
 use crate::domain::{ClientName, DocumentId, KeyId, ProfileName, VaultId};
 

@@ -95,6 +95,15 @@ pub trait OpenFile: Debug + Send {
     /// As the operating system says; a part may have been written then.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
 
+    /// Adds `bytes` at the end, wherever that is by now, in one piece: others who do the same come before
+    /// it or behind it, never between.
+    ///
+    /// # Errors
+    ///
+    /// As the operating system says, or if only a part was taken; the rest would come behind what others
+    /// have added meanwhile, and is not tried again.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
     /// Goes back to the beginning.
     ///
     /// # Errors
@@ -137,6 +146,8 @@ pub enum Opening {
     Sync,
     /// To be locked; made, and private, if there is none.
     Lock,
+    /// To be added to at its end; made, and private, if there is none.
+    Append,
 }
 
 /// What is known about a file or a directory.
@@ -241,6 +252,18 @@ impl OpenFile for File {
         self.write_all(bytes)
     }
 
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        loop {
+            match Write::write(self, bytes) {
+                Ok(length) if length == bytes.len() => return Ok(()),
+                Ok(_) => return Err(io::ErrorKind::StorageFull.into()),
+                // Nothing was written then.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     fn rewind(&mut self) -> io::Result<()> {
         Seek::rewind(self)
     }
@@ -274,6 +297,7 @@ fn options(how: Opening) -> OpenOptions {
         Opening::New => options.read(true).write(true).create_new(true),
         Opening::Sync => options.write(true),
         Opening::Lock => options.read(true).write(true).create(true).truncate(false),
+        Opening::Append => options.append(true).create(true),
     };
     #[cfg(unix)]
     restrict(&mut options);

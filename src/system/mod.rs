@@ -17,7 +17,7 @@ pub use memory::has_memory;
 pub use place::{
     FileSystem, Look, Nature, file_system, look, look_behind, names_in, read_start, system_name,
 };
-pub use process::{Error as ProcessError, harden, replace_process};
+pub use process::{Asker, Error as ProcessError, asker, harden, replace_process};
 pub use random::{random_bytes, random_id};
 pub use signals::{Deferral, survive_size_limit};
 #[cfg(unix)]

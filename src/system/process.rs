@@ -1,7 +1,8 @@
-//! Our own process: kept from being dumped, or replaced by another program.
+//! Our own process: who has started it, kept from being dumped, or replaced by another program.
 
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Why a program could not be started.
@@ -64,6 +65,61 @@ pub fn replace_process(mut command: Command) -> Error {
         Ok(status) => std::process::exit(status.code().unwrap_or(1)),
         Err(source) => Error { program: command.get_program().to_owned(), source },
     }
+}
+
+/// The process that has started us, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// Its number; none if it lives where we cannot see it, as outside of our container.
+    pub pid: Option<u32>,
+    /// Its executable; or its name, which it can choose itself, in brackets if the executable may not be known.
+    pub program: Option<PathBuf>,
+    /// The number of the user as whom we run.
+    pub user: Option<u32>,
+}
+
+/// Who has started us. Costs two or three system calls.
+///
+/// A process whose parent has ended belongs to whoever takes care of orphans.
+pub fn asker() -> Asker {
+    let pid = parent();
+    Asker { pid, program: pid.and_then(program), user: user() }
+}
+
+#[cfg(unix)]
+fn parent() -> Option<u32> {
+    rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs())
+}
+
+#[cfg(unix)]
+fn user() -> Option<u32> {
+    Some(super::Disk::user(&super::SystemDisk))
+}
+
+#[cfg(not(unix))]
+fn parent() -> Option<u32> {
+    None
+}
+
+#[cfg(not(unix))]
+fn user() -> Option<u32> {
+    None
+}
+
+/// The executable. That of a process which is another user's, or does not let itself be read, is not told:
+/// then what it calls itself.
+#[cfg(target_os = "linux")]
+fn program(pid: u32) -> Option<PathBuf> {
+    let executable = std::fs::read_link(format!("/proc/{pid}/exe"));
+    executable.ok().or_else(|| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        Some(format!("[{}]", name.trim_end()).into())
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn program(_: u32) -> Option<PathBuf> {
+    None
 }
 
 #[cfg(all(test, target_os = "linux"))]

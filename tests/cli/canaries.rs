@@ -167,6 +167,8 @@ impl Session {
         };
         let files: Vec<PathBuf> = self.home.files("").into_iter().filter(|path| !given(path)).collect();
         assert!(files.len() > 10, "{files:?}");
+        let logged = files.iter().find(|path| path.ends_with("audit.jsonl")).unwrap();
+        assert!(std::fs::read_to_string(logged).unwrap().lines().count() > 100, "the log is searched too");
         for file in files {
             let text = std::fs::read(&file).unwrap();
             assert_eq!(
@@ -282,6 +284,8 @@ fn looks(session: &mut Session) {
         "verify".to_owned(),
         "doctor".to_owned(),
         "doctor --refresh".to_owned(),
+        "log".to_owned(),
+        "log work --since 1d".to_owned(),
         "reveal work client_id".to_owned(),
         "reveal work account".to_owned(),
         "reveal work expires_at".to_owned(),

@@ -11,7 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::expiry::Snapshot;
+use crate::expiry::{Snapshot, is_log};
 
 /// A file, whatever it is called.
 type Inode = usize;
@@ -281,6 +281,9 @@ impl Reader {
 
     fn opened(&mut self, path: PathBuf, may_create: bool, descriptor: u32) {
         self.open.remove(&descriptor);
+        if is_log(&path) {
+            return;
+        }
         if let Some(inode) = self.names.get(&path) {
             self.open.insert(descriptor, (*inode, 0));
         } else if may_create {

@@ -71,7 +71,7 @@ pub fn strays(home: &Home) -> Vec<PathBuf> {
     let mut files: Vec<_> = ["data", "state", "cache"].iter().flat_map(|folder| home.files(folder)).collect();
     files.retain(|path| {
         let is_known = path.extension().is_some_and(|end| end == "json" || end == "lock");
-        !is_known || path.parent().unwrap().ends_with("next")
+        !(is_known || is_log(path)) || path.parent().unwrap().ends_with("next")
     });
     files
 }
@@ -123,7 +123,12 @@ pub fn start_and_hold(provider: &Provider, home: &Home) -> Child {
     child
 }
 
-/// All files of a home, to be put back later.
+/// Whether it is the audit log, which tells of what has failed too.
+pub fn is_log(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "jsonl")
+}
+
+/// All files of a home but its audit log, to be put back later.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// What the files hold.
@@ -135,7 +140,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// The files as they are now.
     pub fn of(home: &Home) -> Self {
-        let files = FOLDERS.iter().flat_map(|folder| home.files(folder));
+        let files = FOLDERS.iter().flat_map(|folder| home.files(folder)).filter(|path| !is_log(path));
         Self {
             files: files.map(|path| (path.clone(), Rc::new(std::fs::read(path).unwrap()))).collect(),
             folders: folders(home),

@@ -48,8 +48,8 @@ fn a_cached_token_reads_each_file_once_and_none_outside() {
     // What programs of this language read before their first line, and dynamically linked ones.
     opened.retain(|path| path != "/proc/self/maps" && !path.contains("ld.so") && !path.contains(".so."));
     // The manifest, the place, the pin, the identities of this machine, the identity file, two
-    // documents and the mark of each that has one.
-    assert!((8..=10).contains(&opened.len()), "{opened:#?}");
+    // documents, the mark of each that has one, and the audit log.
+    assert!((9..=11).contains(&opened.len()), "{opened:#?}");
     let home = home.path("").display().to_string();
     assert!(opened.iter().all(|path| path.starts_with(&home)), "{opened:#?}");
     assert!(!opened.contains(&authorities.display().to_string()), "{opened:#?}");
@@ -57,6 +57,21 @@ fn a_cached_token_reads_each_file_once_and_none_outside() {
     opened.sort();
     opened.dedup();
     assert_eq!(opened.len(), count, "{calls:#?}");
+}
+
+#[test]
+fn the_audit_log_costs_a_cached_token_eight_calls_and_no_sync() {
+    let provider = Provider::start(Config::default());
+    let home = Home::logged_in(&provider);
+    let Some(calls) = calls(&home, &["token", "work"]) else { return };
+
+    // A debug build asks of each file that it closes whether it was open.
+    let calls: Vec<&String> = calls.iter().filter(|call| !call.starts_with("fcntl(")).collect();
+    let begin = calls.iter().position(|call| call.starts_with("getppid(")).unwrap();
+    let answer = calls.iter().position(|call| call.starts_with("write(1, ")).unwrap();
+
+    let between: Vec<_> = calls[begin..answer].iter().map(|call| call.split_once('(').unwrap().0).collect();
+    assert_eq!(between, ["getppid", "readlink", "openat", "statx", "flock", "statx", "write", "close"]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use vault::domain::{AccessToken, ClientAuth, Endpoints, Field, ProfileName};
 use vault::ops::add_profile::{ClientChoice, NewProfile, add_profile};
+use vault::ops::audit;
 use vault::ops::clients::{Issuer, NewClient};
 use vault::ops::consent::{Courier, Request as LoginRequest};
 use vault::ops::edit::{Changes, edit};
@@ -92,6 +93,8 @@ impl Command {
         let ctx = Context {
             store: &directory,
             memory: &directory,
+            journal: &directory,
+            audit: &audit::Entry::new("simulated"),
             http: machine,
             clock: machine,
             ways: &ways,

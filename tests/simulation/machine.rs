@@ -15,6 +15,9 @@ use crate::fate::Act;
 use crate::server::{BEGINNING, Deed, Server};
 use crate::world::{Extent, State, World};
 
+/// The log is written by the program when an operation has ended; here there are only operations.
+const NO_LOG: &str = "no operation writes the audit log";
+
 /// The machine as one process sees it.
 #[derive(Clone)]
 pub(crate) struct Machine {
@@ -45,6 +48,7 @@ impl Disk for Machine {
         let act = match how {
             Opening::New => Act::Create(path),
             Opening::Lock => Act::OpenLock(path),
+            Opening::Append => unreachable!("{NO_LOG}"),
             Opening::Read | Opening::Sync => Act::Open(path),
         };
         let (number, opened) = self.step(act, |state| {
@@ -52,6 +56,7 @@ impl Disk for Machine {
                 Opening::New => state.disk.create(path),
                 Opening::Lock => state.disk.open(path).or_else(|_| state.disk.create(path)),
                 Opening::Read | Opening::Sync => state.disk.open(path),
+                Opening::Append => unreachable!("{NO_LOG}"),
             };
             Ok((number?, state.next_opened()))
         })?;
@@ -127,6 +132,10 @@ impl OpenFile for Opened {
         })?;
         self.position += bytes.len();
         Ok(())
+    }
+
+    fn append(&mut self, _bytes: &[u8]) -> io::Result<()> {
+        unreachable!("{NO_LOG}")
     }
 
     fn rewind(&mut self) -> io::Result<()> {

@@ -32,16 +32,16 @@ pub(super) struct Args {
 
 /// Runs it.
 pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    session.with(|ctx| {
+    let rendered = session.with(|ctx| {
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
         let name = args.profile.resolve(session, ctx, &vault)?;
         let variables = variables::variables(ctx, &vault, &name, &args.set.assignments())?;
         let format = if session.output.json { Format::Json } else { args.format };
-        let rendered = format::render(format, &variables)?;
-        // Anywhere but on GitHub Actions, nobody obeys them, and they would only show the secrets.
-        if let Some(masks) = rendered.masks.as_ref().filter(|_| session.environment.is_github_actions) {
-            output::command_channel(masks);
-        }
-        session.output.secret(&rendered.stdout)
-    })
+        Ok(format::render(format, &variables)?)
+    })?;
+    // Anywhere but on GitHub Actions, nobody obeys them, and they would only show the secrets.
+    if let Some(masks) = rendered.masks.as_ref().filter(|_| session.environment.is_github_actions) {
+        output::command_channel(masks);
+    }
+    session.output.secret(&rendered.stdout)
 }

@@ -14,6 +14,7 @@ mod init;
 mod key;
 mod list;
 mod lock;
+mod log;
 mod login;
 mod man;
 mod remove;
@@ -78,6 +79,7 @@ const COMMANDS: &[Entry] = &[
     entry!("unlocked", unlocked, "Tell whether the vault key is held"),
     entry!("doctor", doctor, "Find out what is wrong, and what would mend it"),
     entry!("verify", verify, "Prove that every document and secret opens"),
+    entry!("log", log, "Show what was done with the vault on this machine"),
     entry!("import-rescue", import_rescue, "Take in tokens that could only be printed"),
     entry!("completions", completions, "Print the completion script of a shell"),
     entry!("man", man, "Write the manual pages"),
@@ -104,8 +106,14 @@ pub(super) fn run(environment: Environment, matches: &ArgMatches) -> Result<(), 
     let (name, arguments) = matches.subcommand().expect("the parser requires a command");
     let entry = COMMANDS.iter().chain(HIDDEN).find(|entry| entry.name == name);
     let entry = entry.expect("the parser knows only these commands");
-    let session = Session::new(Globals::of(arguments)?, environment)?;
+    let session = Session::new(words(matches), Globals::of(arguments)?, environment)?;
     (entry.run)(&session, arguments)
+}
+
+/// The command as it is typed, without its arguments: `client add`.
+fn words(matches: &ArgMatches) -> String {
+    let commands = std::iter::successors(matches.subcommand(), |(_, inner)| inner.subcommand());
+    commands.map(|(name, _)| name).collect::<Vec<_>>().join(" ")
 }
 
 fn parse<T: FromArgMatches>(matches: &ArgMatches) -> Result<T, Failure> {

@@ -36,7 +36,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         )
         .hint("add `--show` if nobody is looking, or send it through a pipe"));
     }
-    session.unlocked(|ctx, vault| {
-        session.output.secret_line(&ops::reveal::reveal(ctx, vault, &args.name, args.field)?)
-    })
+    let secret =
+        session.unlocked(|ctx, vault| Ok(ops::reveal::reveal(ctx, vault, &args.name, args.field)?))?;
+    session.output.secret_line(&secret)
 }

@@ -59,23 +59,30 @@ enum Format {
 
 /// Runs it.
 pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    session.with(|ctx| {
+    let answer = session.with(|ctx| {
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
         let name = args.profile.resolve(session, ctx, &vault)?;
         let request = token::Request { min_ttl: args.min_ttl, refresh: args.refresh };
         let token = token::token(ctx, &vault, &name, request)?;
         let format = if session.output.json { Format::Json } else { args.format };
-        match format {
-            Format::Bare => session.output.secret_line(&token.value),
-            Format::Header => session.output.secret(&header(&token)),
-            Format::Curl => session.output.secret_line(&curl(&token)),
-            Format::Json => session.output.secret_line(&as_json(&token, name.as_str())),
-            Format::Sasl => {
-                let profile = vault.profile(ctx, &name)?;
-                session.output.secret_line(&sasl(&token, &profile.facts)?)
-            }
-        }
-    })
+        Ok(match format {
+            Format::Bare => Answer::Line(token.value),
+            Format::Header => Answer::Text(header(&token)),
+            Format::Curl => Answer::Line(curl(&token)),
+            Format::Json => Answer::Line(as_json(&token, name.as_str())),
+            Format::Sasl => Answer::Line(sasl(&token, &vault.profile(ctx, &name)?.facts)?),
+        })
+    })?;
+    match answer {
+        Answer::Line(text) => session.output.secret_line(&text),
+        Answer::Text(text) => session.output.secret(&text),
+    }
+}
+
+/// What is printed, with a line break or without.
+enum Answer {
+    Line(SecretString),
+    Text(SecretString),
 }
 
 fn header(token: &AccessToken) -> SecretString {

@@ -26,6 +26,9 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
             true => accept(session, ctx)?,
             false => Vault::open(ctx)?.unlock(ctx)?,
         };
+        if !args.accept_rollback {
+            ctx.audit.forgo();
+        }
         let progress = session.output.progress("Verifying");
         let verified = verify::verify(ctx, &vault, &|done, total| progress.at(done, total));
         drop(progress);

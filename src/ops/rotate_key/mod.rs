@@ -73,6 +73,7 @@ pub fn rotate(ctx: Context<'_>, request: &Request<'_>, on_step: OnStep<'_>) -> R
     let person = Attentive::new(ctx.ways.prompt);
     let ways = Ways { prompt: &person, ..ctx.ways.clone() };
     let ctx = Context { ways: &ways, ..ctx };
+    ctx.audit.is_called("rotate key");
     // Where there is no vault, nothing is to be made for its lock.
     Vault::open(ctx)?;
     let _turn = ctx.lock(&Lock::Rotation, Access::Exclusive)?;

@@ -85,15 +85,21 @@ impl Files {
     }
 
     fn check_plain(&self, path: &Path, file: &dyn OpenFile) -> Result<Facts, Error> {
+        let found = self.plain_facts(path, file)?;
+        if found.length > MAX_SIZE {
+            return Err(Error::NotADocument { path: path.to_owned(), why: "is larger than any document" });
+        }
+        Ok(found)
+    }
+
+    /// Refuses anything but a plain file of ours.
+    fn plain_facts(&self, path: &Path, file: &dyn OpenFile) -> Result<Facts, Error> {
         let found = file.facts().map_err(failed("look at", path))?;
         if found.kind != Kind::File {
             return Err(Error::NotADocument { path: path.to_owned(), why: "is not a plain file" });
         }
         if found.owner != self.disk.user() {
             return Err(Error::Unsafe { path: path.to_owned(), why: "belongs to another user" });
-        }
-        if found.length > MAX_SIZE {
-            return Err(Error::NotADocument { path: path.to_owned(), why: "is larger than any document" });
         }
         Ok(found)
     }
@@ -244,6 +250,35 @@ impl Files {
         self.disk.open(path, Opening::Lock).and_then(plain).map_err(failed("open the lock file", path))
     }
 
+    /// A plain file of ours to be added to, made if there is none, and what it is.
+    pub(super) fn open_to_append(&self, path: &Path) -> Result<(Box<dyn OpenFile>, Facts), Error> {
+        let file = match self.disk.open(path, Opening::Append) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_parent(path)?;
+                self.disk.open(path, Opening::Append)
+            }
+            opened => opened,
+        };
+        let file = file.map_err(failed("write", path))?;
+        let found = self.plain_facts(path, &*file)?;
+        Ok((file, found))
+    }
+
+    /// A plain file of ours to be read piece by piece, if there is one.
+    pub(super) fn open_to_read(&self, path: &Path) -> Result<Option<Box<dyn OpenFile>>, Error> {
+        let file = match self.disk.open(path, Opening::Read) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(failed("open", path))?,
+        };
+        self.plain_facts(path, &*file)?;
+        Ok(Some(file))
+    }
+
+    /// Gives a file that may be lost with the power another name.
+    pub(super) fn move_away(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        self.disk.rename(from, to).map_err(failed("replace", to))
+    }
+
     /// Marks a new file as ours for as long as we live.
     pub(super) fn claim(&self, path: &Path, file: &mut dyn OpenFile) -> Result<(), Error> {
         // Windows would keep ourselves from reading it back; there, the lock files cannot be deleted.
@@ -271,10 +306,12 @@ impl Files {
     /// Whether `file` is what stands at `path`: not when somebody has deleted or replaced it since it
     /// was opened.
     pub(super) fn is_still_there(&self, path: &Path, file: &dyn OpenFile) -> bool {
-        match (self.disk.look_at(path), file.facts()) {
-            (Ok(named), Ok(held)) => named.identity == held.identity,
-            _ => false,
-        }
+        file.facts().is_ok_and(|held| self.is_named(path, &held))
+    }
+
+    /// The same for a file of which this is known.
+    pub(super) fn is_named(&self, path: &Path, held: &Facts) -> bool {
+        self.disk.look_at(path).is_ok_and(|named| named.identity == held.identity)
     }
 }
 

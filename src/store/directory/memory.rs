@@ -17,7 +17,7 @@ use crate::store::{Access, Error, Mark, Memory, OutstandingRescue, Patience, Pin
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
 
 impl Directory {
-    fn fact_path(&self, vault: &VaultId, fact: &str) -> PathBuf {
+    pub(super) fn fact_path(&self, vault: &VaultId, fact: &str) -> PathBuf {
         self.places.state.join(vault.to_string()).join(fact)
     }
 

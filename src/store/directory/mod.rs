@@ -3,6 +3,7 @@
 //! `vault.json`, `clients/`, `profiles/` and `locks/` in the vault directory; tokens in the cache
 //! directory; what only this machine knows in the state directory.
 
+mod audit;
 mod examine;
 mod file;
 mod lock;
