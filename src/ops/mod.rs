@@ -5,6 +5,7 @@
 
 pub mod add_profile;
 mod cache;
+mod client_secret;
 pub mod clients;
 pub mod consent;
 pub mod doctor;
@@ -21,7 +22,9 @@ pub mod registry;
 pub mod rename;
 pub mod rescue;
 pub mod reveal;
+pub mod rotate_client_secret;
 pub mod rotate_key;
+pub mod secrets;
 pub mod status;
 mod successor;
 pub mod token;
