@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::{Context, Error, Loaded, Unlocked, client_secret, clients, documents, refresh, rename};
 use crate::domain::{Client, ClientAuth, ClientName, DocumentId, ProfileName, SealedField};
+use crate::oauth::diagnosis::Cause;
 use crate::seal::Draft;
 use crate::store::{Access, Expected, Lock, Name};
 
@@ -57,7 +58,9 @@ pub fn rotate(
     match rotation.prove(&trial, may_be_unproven) {
         Ok(proven_by) => rotation.finish(&trial, proven_by),
         Err(error) => {
-            rotation.withdraw(&trial);
+            if !trial.was_waiting || matches!(error, Error::SecretRefused { .. }) {
+                rotation.withdraw(&trial);
+            }
             Err(error)
         }
     }
@@ -91,6 +94,8 @@ struct Rotation<'a> {
 struct Trial {
     /// Where it stands in the document: the one in use may be proven again.
     field: SealedField,
+    /// Whether an interrupted run has left it. Then only a refusal ends it, since the user may have no copy.
+    was_waiting: bool,
     client: ClientName,
     provider: String,
     /// The profiles that have a login.
@@ -106,31 +111,29 @@ impl Rotation<'_> {
             if provers.is_empty() && !may_be_unproven {
                 return Err(self.unproven(&client.facts.name, None));
             }
-            let field = self.keep(client, new)?;
+            let (field, was_waiting) = self.keep(client, new)?;
             let (client, provider) = (client.facts.name.clone(), client.facts.provider.clone());
-            Ok(Trial { field, client, provider, provers })
+            Ok(Trial { field, was_waiting, client, provider, provers })
         })
     }
 
-    /// Where the secret stands that is to be proven. A new one is saved first.
-    fn keep(&self, client: &Loaded<Client>, new: Option<NewSecret>) -> Result<SealedField, Error> {
+    /// Where the secret stands that is to be proven, and whether it has waited there. A new one is saved first.
+    fn keep(&self, client: &Loaded<Client>, new: Option<NewSecret>) -> Result<(SealedField, bool), Error> {
         let waiting = SealedField::ClientSecretNext;
         let waits = client.document.holds(waiting);
         let Some(NewSecret { value, .. }) = new else {
-            return if waits {
-                Ok(waiting)
-            } else {
-                Err(Error::Usage("the new client secret is missing".to_owned()))
-            };
+            let missing = || Error::Usage("the new client secret is missing".to_owned());
+            return waits.then_some((waiting, true)).ok_or_else(missing);
         };
         if client_secret::is_same(&self.open(client, SealedField::ClientSecret)?, &value) {
-            return Ok(SealedField::ClientSecret);
+            return Ok((SealedField::ClientSecret, false));
         }
-        if !waits || !client_secret::is_same(&self.open(client, waiting)?, &value) {
-            let draft = client.next().seal(&self.vault.keys, waiting, &client.facts.binding(), &value);
-            save(self.ctx, self.vault, client, draft)?;
+        if waits && client_secret::is_same(&self.open(client, waiting)?, &value) {
+            return Ok((waiting, true));
         }
-        Ok(waiting)
+        let draft = client.next().seal(&self.vault.keys, waiting, &client.facts.binding(), &value);
+        save(self.ctx, self.vault, client, draft)?;
+        Ok((waiting, false))
     }
 
     /// Refreshes the grant of one profile with the secret. `None` if none could prove it and none has to.
@@ -160,9 +163,9 @@ impl Rotation<'_> {
             }
             Ok((client.facts.name.clone(), keeps_previous))
         });
-        let (client, keeps_previous) = promoted.map_err(|source| Error::SecretWaits {
-            client: trial.client.clone(),
-            source: Box::new(source),
+        let (client, keeps_previous) = promoted.map_err(|source| match was_in_use {
+            true => source,
+            false => Error::SecretWaits { client: trial.client.clone(), source: Box::new(source) },
         })?;
         let profiles = clients::profiles_of(self.ctx, &self.id)?;
         Ok(Rotated { client, proven_by, was_in_use, keeps_previous, profiles })
@@ -173,12 +176,8 @@ impl Rotation<'_> {
         let new = self.open(client, SealedField::ClientSecretNext)?;
         let old = self.open(client, SealedField::ClientSecret)?;
         let facts = Client { secret_set_at: Some(self.ctx.clock.now()), ..client.facts.clone() };
-        Ok(client.next().facts(&facts).seal(key, SealedField::ClientSecret, &binding, &new).seal(
-            key,
-            SealedField::ClientSecretPrevious,
-            &binding,
-            &old,
-        ))
+        let draft = client.next().facts(&facts).seal(key, SealedField::ClientSecret, &binding, &new);
+        Ok(draft.seal(key, SealedField::ClientSecretPrevious, &binding, &old))
     }
 
     /// Takes back a secret that was not proven. One that stays all the same does no harm: nothing uses it, and
@@ -230,8 +229,8 @@ impl Trial {
     /// Whether another profile may still prove the secret after `error`; if not, that is the answer.
     fn judge(&self, error: Error) -> Result<Error, Error> {
         match error {
-            // RFC 6749, 5.2: it is the client that is at fault, whoever's grant it is.
-            Error::RefreshRefused { server, causes, .. } if server.error == "invalid_client" => {
+            // It is the client that is at fault, whoever's grant it is.
+            Error::RefreshRefused { server, causes, .. } if causes.iter().any(is_of_client) => {
                 let (client, provider) = (self.client.clone(), self.provider.clone());
                 Err(Error::SecretRefused { client, provider, causes, server })
             }
@@ -243,6 +242,10 @@ impl Trial {
             error => Err(error),
         }
     }
+}
+
+fn is_of_client(cause: &Cause) -> bool {
+    matches!(cause, Cause::SecretRejected | Cause::ClientDeleted | Cause::ClientDisabled)
 }
 
 fn check(client: &Loaded<Client>, new: Option<&NewSecret>) -> Result<(), Error> {

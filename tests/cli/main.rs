@@ -64,6 +64,8 @@ mod recovery;
 mod rescue;
 mod rollback;
 mod rotate_key;
+mod rotate_api_key;
+mod rotate_client_secret;
 mod sealed;
 mod shell_secrets;
 mod shells;
