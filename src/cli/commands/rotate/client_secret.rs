@@ -15,14 +15,17 @@ use crate::ops::rotate_client_secret::{NewSecret, Rotated, drop_previous, rotate
 use crate::ops::{Context, Loaded, Unlocked, clients};
 
 /// Replace the secret of a client, proven by a refresh
-///
-/// Make a second secret at the provider first; the old one goes on working. vault keeps both, refreshes the
-/// login of one profile with the new one, and only if that succeeds uses it for all profiles of the client.
-/// If the provider does not accept it, everything stays as it was. Then disable the old one at the provider.
-///
-/// A run that was interrupted is finished by the same command, and the secret need not be given again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Add a second secret at the provider first; the old one goes on working. vault
+keeps both, refreshes the login of one profile with the new one, and if that
+succeeds uses it for all profiles of the client. If the provider refuses it,
+everything stays as it was. Then disable the old one at the provider, and have
+it forgotten here with `--drop-old`.
+
+A run that was interrupted is finished by the same command; the secret need not
+be given again.
+
 Examples:
   vault rotate client-secret google
   vault rotate client-secret google --client-file client_secret.json

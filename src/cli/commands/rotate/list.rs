@@ -6,10 +6,11 @@ use crate::cli::session::Session;
 use crate::ops::secrets;
 
 /// List the secrets that providers have given out, by age
-///
-/// The oldest come first, before them those of unknown age; beside each the command that renews it. Needs
-/// no key and opens nothing; what it shows has not been verified.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The oldest come first, before them those of unknown age; beside each stands the
+command that renews it. Needs no key and opens nothing; what it shows has not
+been verified.")]
 pub(super) struct Args {}
 
 /// Runs it.
