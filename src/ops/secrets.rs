@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Context, Error, clients, registry};
+use super::{Context, Error, Vault, clients, registry};
 use crate::domain::{ClientName, ProfileName, SealedField};
 
 /// A secret that its provider can renew.
@@ -66,9 +66,16 @@ pub struct Secrets {
     pub found: Vec<Dated>,
     /// Clients and profiles that cannot be read, so that it is not known what they hold.
     pub unreadable: Vec<String>,
+    /// Until when others may have had the vault key, if that was ever said.
+    pub compromised_at: Option<Timestamp>,
 }
 
 impl Secrets {
+    /// Whether somebody else may have it, who had the vault key.
+    pub fn is_compromised(&self, secret: &Dated) -> bool {
+        self.compromised_at.is_some_and(|moment| secret.may_be_from_before(moment))
+    }
+
     /// What has to be renewed if somebody could read the vault until `moment`.
     #[must_use]
     pub fn from_before(self, moment: Timestamp) -> Self {
@@ -83,7 +90,8 @@ impl Secrets {
 ///
 /// If there is no vault, or it cannot be listed.
 pub fn list(ctx: Context<'_>) -> Result<Secrets, Error> {
-    Ok(of(clients::list(ctx)?, registry::list(ctx)?))
+    let compromised_at = Vault::open(ctx)?.manifest().compromised_at;
+    Ok(Secrets { compromised_at, ..of(clients::list(ctx)?, registry::list(ctx)?) })
 }
 
 fn of(clients: Vec<clients::Listed>, profiles: Vec<registry::Listed>) -> Secrets {

@@ -108,3 +108,27 @@ fn a_vault_without_secrets_lists_none() {
     let _ = home.add_profile(&provider, "work").expect_code(0);
     assert_eq!(home.run(&["rotate", "list"]).answer().lines().count(), 3);
 }
+
+#[test]
+fn after_a_compromise_every_older_secret_is_listed_until_it_is_renewed() {
+    let stage = Stage::without_grace();
+    let home = &stage.home;
+    let hygiene = home.run(&["rotate", "key"]).expect_code(0).expect_said("renews nothing at the providers");
+    assert_eq!(hygiene.stdout.lines().count(), 5, "{hygiene:?}");
+    assert!(!hygiene.stdout.contains("may be known to others"));
+
+    let rotated = home.run(&["rotate", "key", "--reason", "compromise"]).expect_code(0);
+    let rotated = rotated.expect_said("Others may have had the old key, and with it these secrets");
+    assert_eq!(rotated.stdout.matches("may be known to others").count(), 4, "{rotated:?}");
+    home.write("new.key", NEW_KEY);
+    let _ = home.run(&["rotate", "api-key", "work", "--api-key-file", "new.key"]).expect_code(0);
+    let _ = home.consent(&["login", "other", "--no-browser"]).expect_code(0);
+
+    let listed = home.run(&["rotate", "list", "--json"]).answer();
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let left = listed["secrets"].as_array().unwrap().iter().filter(|it| it["compromised"] == true);
+    let left: Vec<&str> = left.map(|it| it["renewed_by"].as_str().unwrap()).collect();
+    assert_eq!(left, ["vault rotate client-secret 127.0.0.1", "vault rotate grant work"]);
+    let again = home.run(&["rotate", "key"]).expect_code(0);
+    assert_eq!(again.stdout.lines().count(), 3, "{again:?}");
+}
