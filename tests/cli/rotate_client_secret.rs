@@ -1,6 +1,7 @@
 //! `vault rotate client-secret`: proven before it is used, and never in the way of a token.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use serde_json::Value;
@@ -365,6 +366,26 @@ fn every_secret_beside_the_one_in_use_is_verified_too() {
 
     let _ = stage.home.run(&["verify"]).expect_code(6).expect_said("client_secret_next is not acceptable");
     let _ = stage.home.run(&["rotate", "client-secret", CLIENT]).expect_code(6);
+}
+
+#[test]
+fn one_rotation_of_a_client_waits_for_another_before_it_writes_anything() {
+    let stage = stage();
+    let client = stage.home.client(CLIENT);
+    let lock = format!("locks/{}.lock", json(&client)["id"].as_str().unwrap());
+    let other = std::fs::File::create(stage.home.vault_dir().join(lock)).unwrap();
+    rustix::fs::flock(&other, rustix::fs::FlockOperation::LockExclusive).unwrap();
+
+    let mut waiting = start(&stage.home, &ROTATE);
+    let mut line = String::new();
+    let _ = BufReader::new(waiting.stderr.take().unwrap()).read_line(&mut line).unwrap();
+
+    assert_eq!(line, "Waiting for another vault process…\n");
+    assert_eq!(std::fs::read(&client).unwrap(), stage.before(&client).unwrap());
+    assert!(!stage.was_asked());
+    drop(other);
+    let _ = finish(waiting, &ROTATE).expect_code(0);
+    assert_opened(&stage.home, &[("client_secret", NEW), ("client_secret_previous", CLIENT_SECRET)]);
 }
 
 #[test]
