@@ -49,7 +49,7 @@ const DOORS: [(&str, &str); 24] = [
     ("src/oauth/https.rs", "into the request"),
     ("src/oauth/id_token.rs", "to read the claims"),
     ("src/oauth/token_endpoint.rs", "to black out what a server repeats of a request"),
-    ("src/ops/clients.rs", "to compare a known client secret with a given one"),
+    ("src/ops/client_secret.rs", "to compare a known client secret with a given one"),
     ("src/ops/consent.rs", "to read a pasted address"),
     ("src/ops/refresh.rs", "to see whether the refresh token was replaced"),
     ("src/seal/item.rs", "into the plaintext that is sealed"),

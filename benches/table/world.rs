@@ -186,6 +186,7 @@ fn client(server: &Server) -> Result<Client, String> {
         insecure_loopback: false,
         issuer_in_response: false,
         offline_scope: false,
+        secret_set_at: None,
     })
 }
 
@@ -206,6 +207,7 @@ fn work(client: DocumentId) -> Result<Profile, String> {
             refreshable: true,
         }),
         exports: std::collections::BTreeMap::new(),
+        api_key_set_at: None,
     })
 }
 

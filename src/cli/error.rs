@@ -113,7 +113,9 @@ impl From<ops::Error> for Failure {
 fn details(error: &ops::Error) -> Vec<String> {
     match error {
         ops::Error::Unlock(unlock::Error::NoWay { attempts }) => attempts.iter().map(attempt).collect(),
-        ops::Error::GrantRefused { causes, .. } | ops::Error::RefreshRefused { causes, .. } => {
+        ops::Error::GrantRefused { causes, .. }
+        | ops::Error::RefreshRefused { causes, .. }
+        | ops::Error::SecretRefused { causes, .. } => {
             causes.iter().map(|cause| format!("likely: {cause}")).collect()
         }
         ops::Error::SlotsNotCarried { slots } => slots.iter().map(attempt).collect(),
@@ -177,6 +179,10 @@ fn code(error: &ops::Error) -> Code {
         | E::WouldForgetLogin { .. }
         | E::AccountUnknown { .. }
         | E::RefreshRefused { .. }
+        | E::PublicClient { .. }
+        | E::OtherClientFile { .. }
+        | E::SecretRefused { .. }
+        | E::SecretUnproven { .. }
         | E::RescueOutstanding { .. }
         | E::RescuesOutstanding { .. }
         | E::KeptAside { .. }
@@ -187,6 +193,7 @@ fn code(error: &ops::Error) -> Code {
         E::LoginNeeded { .. } | E::GrantRefused { .. } | E::CodeRefused(_) => Code::LoginNeeded,
         E::OutOfMemory | E::ProofNotSaved { .. } => Code::Storage,
         E::Rescue { .. } => Code::Rescue,
+        E::SecretWaits { .. } => Code::Partial,
     }
 }
 

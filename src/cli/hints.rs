@@ -15,8 +15,27 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::GrantRefused { profile, provider, causes, .. } => {
             return grant_hints(profile.as_str(), provider, causes);
         }
-        E::RefreshRefused { provider, causes, .. } => {
-            return causes.iter().filter_map(|cause| cause_hint(cause, provider)).take(2).collect();
+        E::RefreshRefused { client, provider, causes, .. } => {
+            return refused_hints(client.as_str(), provider, causes);
+        }
+        E::SecretRefused { client, provider, .. } => {
+            return vec![
+                format!(
+                    "compare it with the one at {}; some providers take minutes until a new one works",
+                    clients_page(provider)
+                ),
+                format!("then run `vault rotate client-secret {client}` again"),
+            ];
+        }
+        E::SecretUnproven { client, profiles, .. } => return unproven_hints(client.as_str(), profiles),
+        E::SecretWaits { client, .. } => {
+            format!("make room, then run `vault rotate client-secret {client}` again; it needs no secret this time")
+        }
+        E::PublicClient { client } => {
+            format!("run `vault client show {client}` to see how it proves itself; there is nothing to rotate")
+        }
+        E::OtherClientFile { .. } => {
+            "name the client that the file is of (`vault client list`), or store it with `vault client add`".into()
         }
         E::Document { source: crate::seal::Error::Newer { .. }, .. } => {
             "install the newer version of vault".into()
@@ -76,10 +95,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
             "choose another `--name`, or link the existing one with `--client NAME`".into()
         }
         E::OtherSecret { client } => {
-            format!(
-                "`vault rotate client-secret {client}` will change its secret in a later version; until then, \
-                 remove the client and add it again"
-            )
+            format!("if the secret is a new one, run `vault rotate client-secret {client}` first; its profiles follow")
         }
         E::ClientInUse { .. } => "remove these profiles, or link them to another client, first".into(),
         E::LoginNeeded { profile, .. } => format!("run `vault login {profile}`"),
@@ -284,10 +300,37 @@ fn grant_hints(profile: &str, provider: &str, causes: &[Cause]) -> Vec<String> {
     hints
 }
 
+/// What can be done where the provider refuses the client, or the request.
+fn refused_hints(client: &str, provider: &str, causes: &[Cause]) -> Vec<String> {
+    let mut hints: Vec<String> =
+        causes.iter().filter_map(|cause| cause_hint(cause, provider)).take(2).collect();
+    if causes.iter().any(|cause| matches!(cause, Cause::SecretRejected)) {
+        hints.push(format!("a new one replaces it with `vault rotate client-secret {client}`"));
+    }
+    hints
+}
+
+/// What can be done where nobody can prove a client secret.
+fn unproven_hints(client: &str, profiles: &[String]) -> Vec<String> {
+    let way = match profiles {
+        [] => format!("make a profile that can: `vault add-profile NAME --client {client}`"),
+        [profile] => format!("run `vault login {profile}`, then this again"),
+        [first, ..] => {
+            format!("log one of {} in, as in `vault login {first}`, then run this again", some(profiles))
+        }
+    };
+    vec![way, "or add `--unproven` to take it as it is, if the old one does not work any more".into()]
+}
+
+/// Where the clients of a provider are seen to.
+pub(super) fn clients_page(provider: &str) -> &'static str {
+    provider::get(provider).clients_page.unwrap_or("the provider's page for OAuth clients")
+}
+
 /// What can be done about a cause beyond logging in again.
 fn cause_hint(cause: &Cause, provider: &str) -> Option<String> {
+    let clients = clients_page(provider);
     let provider = provider::get(provider);
-    let clients = provider.clients_page.unwrap_or("the provider's page for OAuth clients");
     let audience = provider.audience_page.unwrap_or("the provider's page for OAuth apps");
     Some(match cause {
         Cause::TestingApp { .. } => {

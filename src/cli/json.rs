@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::domain::{Client, KeySlot, Profile, SlotKind};
+use crate::domain::{Client, KeySlot, Profile, SealedField, SlotKind};
 use crate::ops::clients;
 use crate::ops::registry::{Facts, Listed};
 use crate::ops::status::{ProfileStatus, Status};
@@ -34,10 +34,13 @@ pub(super) fn profile(profile: &Profile) -> Value {
 /// A client in a list.
 pub(super) fn listed_client(listed: &clients::Listed) -> Value {
     match &listed.client {
-        Ok((id, facts, has_secret)) => {
-            let mut value = client(facts);
-            value["id"] = json!(id);
-            value["has_secret"] = json!(has_secret);
+        Ok(facts) => {
+            let holds = |field| facts.secrets.contains(&field);
+            let mut value = client(&facts.client);
+            value["id"] = json!(facts.id);
+            value["has_secret"] = json!(holds(SealedField::ClientSecret));
+            value["has_next_secret"] = json!(holds(SealedField::ClientSecretNext));
+            value["has_previous_secret"] = json!(holds(SealedField::ClientSecretPrevious));
             value["profiles"] = json!(listed.profiles);
             value
         }

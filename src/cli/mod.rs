@@ -15,6 +15,7 @@ mod log;
 mod notices;
 mod output;
 mod progress;
+mod provider_secrets;
 mod secret_input;
 mod session;
 mod table;

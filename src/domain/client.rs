@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -97,6 +98,9 @@ pub struct Client {
     /// Core, 11).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub offline_scope: bool,
+    /// When its present secret came into the vault, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_set_at: Option<Timestamp>,
 }
 
 impl Client {

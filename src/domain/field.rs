@@ -96,17 +96,26 @@ pub enum SealedField {
     ApiKey,
     /// In a client.
     ClientSecret,
+    /// In a client: a new secret that has not been proven yet.
+    ClientSecretNext,
+    /// In a client: the secret before, until it is disabled at the provider.
+    ClientSecretPrevious,
     /// In a profile.
     RefreshToken,
 }
 
 impl SealedField {
+    /// Those that a client may hold, the one in use first.
+    pub const OF_CLIENT: [Self; 3] = [Self::ClientSecret, Self::ClientSecretNext, Self::ClientSecretPrevious];
+
     /// The key below `secrets` in the document, and `field` in the sealed plaintext.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AccessToken => "access_token",
             Self::ApiKey => "api_key",
             Self::ClientSecret => "client_secret",
+            Self::ClientSecretNext => "client_secret_next",
+            Self::ClientSecretPrevious => "client_secret_previous",
             Self::RefreshToken => "refresh_token",
         }
     }

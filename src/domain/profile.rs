@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{DocumentId, Field, Grant, ProfileName, Scopes, VariableName};
@@ -74,6 +75,9 @@ pub struct Profile {
     /// Variables beside the provider's default ones.
     #[serde(default)]
     pub exports: BTreeMap<VariableName, Field>,
+    /// When its API key came into the vault, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_set_at: Option<Timestamp>,
 }
 
 #[cfg(test)]

@@ -107,6 +107,7 @@ impl Plan {
             scopes: ScopeRecord { asked, granted: Scopes::default() },
             grant: None,
             exports: Default::default(),
+            api_key_set_at: new.api_key.is_some().then(|| ctx.clock.now()),
         };
         Ok(Self { profile, candidate, api_key: new.api_key, client_was_named })
     }

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
+use secrecy::SecretString;
 use url::Url;
 
-use super::refresh::client_secret;
+use super::client_secret::{client_secret, is_same_or_unnamed};
 use super::{Context, Error, Loaded, Unlocked, documents, rename};
 use crate::domain::{
-    Client, ClientAuth, ClientName, DocumentId, Endpoints, Profile, RedirectUri, SealedField,
+    Client, ClientAuth, ClientName, DocumentId, Endpoints, Profile, ProfileName, RedirectUri, SealedField,
 };
 use crate::oauth::client_file::ClientFile;
 use crate::oauth::provider::{Fixed, OFFLINE, Provider};
@@ -110,7 +109,7 @@ impl Candidate {
             Some((document, _)) => document.next(),
             None => Draft::new(Format::Client, vault.id.clone(), self.id.clone()),
         };
-        let draft = draft.facts(&self.facts);
+        let draft = self.seal_spares(vault, draft.facts(&self.facts))?;
         let draft = match &self.secret {
             Some(secret) => draft.seal(&vault.keys, SealedField::ClientSecret, &self.facts.binding(), secret),
             None => draft,
@@ -126,6 +125,21 @@ impl Candidate {
         self.stored = Some((document, revision));
         self.saved = Some(self.facts.clone());
         Ok(())
+    }
+
+    /// Seals the secrets beside the one in use for the present binding, if that is a new one.
+    fn seal_spares(&self, vault: &Unlocked, draft: Draft) -> Result<Draft, Error> {
+        let (Some((document, _)), Some(saved)) = (&self.stored, &self.saved) else { return Ok(draft) };
+        let (old, new) = (saved.binding(), self.facts.binding());
+        let spares = SealedField::OF_CLIENT.into_iter().skip(1).filter(|field| document.holds(*field));
+        if old == new {
+            return Ok(draft);
+        }
+        spares.into_iter().try_fold(draft, |draft, field| {
+            let opened = document.open(&vault.keys, field, &old);
+            let (secret, _) = opened.map_err(documents::refused(&Name::Client(saved.name.clone())))?;
+            Ok(draft.seal(&vault.keys, field, &new, &secret))
+        })
     }
 }
 
@@ -155,6 +169,7 @@ pub(super) fn resolve(ctx: Context<'_>, new: NewClient) -> Result<(Client, Optio
         insecure_loopback: new.insecure_loopback,
         issuer_in_response: facts.issuer_in_response,
         offline_scope: facts.offline_scope,
+        secret_set_at: new.secret.is_some().then(|| ctx.clock.now()),
     };
     Ok((client, new.secret))
 }
@@ -241,24 +256,13 @@ pub(super) fn find_same(
             continue;
         }
         let known = client_secret(vault, &stored, &Name::Client(name.clone()))?;
-        return if same_secret(known.as_ref(), secret) {
+        return if is_same_or_unnamed(known.as_ref(), secret) {
             Ok(Some(stored))
         } else {
             Err(Error::OtherSecret { client: name.to_string() })
         };
     }
     Ok(None)
-}
-
-/// A client that is named again without its secret is the same one.
-fn same_secret(known: Option<&SecretString>, given: Option<&SecretString>) -> bool {
-    match (known, given) {
-        (_, None) => true,
-        (None, Some(_)) => false,
-        (Some(known), Some(given)) => {
-            known.expose_secret().as_bytes().ct_eq(given.expose_secret().as_bytes()).into()
-        }
-    }
 }
 
 /// A client that is not stored, under a name that is free.
@@ -315,9 +319,19 @@ pub struct Listed {
     /// Its name in the store.
     pub name: ClientName,
     /// Its document, or why it cannot be read.
-    pub client: Result<(DocumentId, Client, bool), Error>,
+    pub client: Result<Facts, Error>,
     /// The profiles that use it.
     pub profiles: Vec<String>,
+}
+
+/// The facts of a client.
+pub struct Facts {
+    /// Its document.
+    pub id: DocumentId,
+    /// What the document says.
+    pub client: Client,
+    /// The secrets that it holds.
+    pub secrets: Vec<SealedField>,
 }
 
 /// All clients; opens nothing.
@@ -329,11 +343,11 @@ pub fn list(ctx: Context<'_>) -> Result<Vec<Listed>, Error> {
     let users = users(ctx)?;
     let listed = |name: ClientName| {
         let client = read(ctx, &name);
-        let id = client.as_ref().ok().map(|(id, ..)| id.clone());
+        let id = client.as_ref().ok().map(|facts| facts.id.clone());
         let profiles = users
             .iter()
             .filter(|(client, _)| Some(client) == id.as_ref())
-            .map(|(_, name)| name.clone())
+            .map(|(_, name)| name.to_string())
             .collect();
         Listed { name, client, profiles }
     };
@@ -350,26 +364,32 @@ pub fn show(ctx: Context<'_>, name: &ClientName) -> Result<Listed, Error> {
     found.ok_or_else(|| documents::no_client(ctx, name))
 }
 
-/// The client's document id, facts, and whether it has a secret. Not verified.
-fn read(ctx: Context<'_>, name: &ClientName) -> Result<(DocumentId, Client, bool), Error> {
+/// What the document of a client says. Not verified.
+fn read(ctx: Context<'_>, name: &ClientName) -> Result<Facts, Error> {
     let stored_as = Name::Client(name.clone());
     let stored = ctx.store.read(&stored_as)?.ok_or_else(|| documents::no_client(ctx, name))?;
     let document = documents::parse(&stored_as, &stored.bytes)?;
     documents::check_format(&stored_as, &document, Format::Client)?;
-    let facts = documents::facts(&stored_as, &document)?;
-    Ok((document.id().clone(), facts, document.holds(SealedField::ClientSecret)))
+    let client = documents::facts(&stored_as, &document)?;
+    let secrets = SealedField::OF_CLIENT.into_iter().filter(|field| document.holds(*field)).collect();
+    Ok(Facts { id: document.id().clone(), client, secrets })
 }
 
 /// Which profile uses which client, as far as profiles can be read.
-fn users(ctx: Context<'_>) -> Result<Vec<(DocumentId, String)>, Error> {
+fn users(ctx: Context<'_>) -> Result<Vec<(DocumentId, ProfileName)>, Error> {
     let mut users = Vec::new();
     for name in ctx.store.profiles()? {
         let Some(stored) = ctx.store.read(&Name::Profile(name.clone()))? else { continue };
         if let Ok(profile) = Document::parse(&stored.bytes).and_then(|document| document.facts::<Profile>()) {
-            users.push((profile.client, name.to_string()));
+            users.push((profile.client, name));
         }
     }
     Ok(users)
+}
+
+/// The profiles that use a client, as far as they can be read. Not verified.
+pub(super) fn profiles_of(ctx: Context<'_>, id: &DocumentId) -> Result<Vec<ProfileName>, Error> {
+    Ok(users(ctx)?.into_iter().filter(|(client, _)| client == id).map(|(_, name)| name).collect())
 }
 
 /// Gives a client another name. Profiles follow: they name its document.
@@ -409,8 +429,7 @@ pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ClientName) -> Result<(
     rename::finish(ctx, vault)?;
     let client = vault.client_named(ctx, name)?;
     let id = client.document.id();
-    let profiles: Vec<String> =
-        users(ctx)?.into_iter().filter(|(client, _)| client == id).map(|(_, profile)| profile).collect();
+    let profiles: Vec<String> = profiles_of(ctx, id)?.iter().map(ToString::to_string).collect();
     if !profiles.is_empty() {
         return Err(Error::ClientInUse { client: name.to_string(), profiles });
     }

@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::{Context, Error, Loaded, Unlocked, documents, recover, rescue};
+use super::{Context, Error, Loaded, Unlocked, client_secret, documents, recover, rescue};
 use crate::domain::{Account, Binding, ClientName, Field, Profile, ProfileName, SealedField, VariableName};
 use crate::seal::{Draft, Format};
 use crate::store::{Access, Expected, Lock, Name};
@@ -70,10 +70,26 @@ pub fn edit(
         if let Some(key) = &changes.api_key {
             let (_, client) = vault.client(ctx, &facts.client)?;
             let binding = Binding::issuer_only(&client.facts.issuer);
+            if !holds_already(vault, profile, &draft, &binding, key) {
+                facts.api_key_set_at = Some(ctx.clock.now());
+            }
             draft = draft.seal(&vault.keys, SealedField::ApiKey, &binding, key);
         }
         Ok((facts, draft))
     })
+}
+
+/// Whether `key` is the API key that the profile has: then it is no younger for being given again. One that
+/// cannot be opened is replaced.
+fn holds_already(
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+    draft: &Draft,
+    binding: &Binding,
+    key: &SecretString,
+) -> bool {
+    let known = profile.document.open(&vault.keys, SealedField::ApiKey, binding);
+    draft.holds(SealedField::ApiKey) && known.is_ok_and(|(known, _)| client_secret::is_same(&known, key))
 }
 
 /// Links another client. An API key of another issuer is forgotten with the grant.
@@ -99,7 +115,11 @@ fn link(
     facts.provider.clone_from(&new.facts.provider);
     facts.grant = None;
     let draft = draft.without(SealedField::RefreshToken);
-    Ok(if old == Some(new.facts.issuer) { draft } else { draft.without(SealedField::ApiKey) })
+    if old == Some(new.facts.issuer) {
+        return Ok(draft);
+    }
+    facts.api_key_set_at = None;
+    Ok(draft.without(SealedField::ApiKey))
 }
 
 /// Another account needs another grant; the same one, spelt differently, keeps it.

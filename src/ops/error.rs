@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::domain::{Account, DocumentId, Field, KeyId, ProfileName};
+use crate::domain::{Account, ClientName, DocumentId, Field, KeyId, ProfileName};
 use crate::oauth::ServerError;
 use crate::oauth::diagnosis::Cause;
 use crate::{oauth, seal, store, unlock};
@@ -183,6 +183,8 @@ pub enum Error {
     RefreshRefused {
         /// The profile.
         profile: ProfileName,
+        /// Its client.
+        client: ClientName,
         /// Its provider.
         provider: String,
         /// What is likely.
@@ -190,6 +192,57 @@ pub enum Error {
         /// What the provider said.
         #[source]
         server: ServerError,
+    },
+    /// A client that proves itself by no secret has none to replace.
+    #[error("client `{client}` is a public one and has no secret")]
+    PublicClient {
+        /// The client.
+        client: ClientName,
+    },
+    /// A client file is of another client than the one that was named.
+    #[error("this client file is not of client `{client}`: its client id is {found}")]
+    OtherClientFile {
+        /// The client that was named.
+        client: ClientName,
+        /// The client id in the file.
+        found: String,
+    },
+    /// The provider does not accept a new client secret; everything is as it was.
+    #[error("the provider does not accept the new secret of client `{client}`; nothing was changed")]
+    SecretRefused {
+        /// The client.
+        client: ClientName,
+        /// Its provider.
+        provider: String,
+        /// What is likely.
+        causes: Vec<Cause>,
+        /// What the provider said.
+        #[source]
+        server: ServerError,
+    },
+    /// No profile has a login by which a new client secret could be proven; everything is as it was.
+    #[error(
+        "no profile of client `{client}` has a login that could prove its new secret; nothing was changed"
+    )]
+    SecretUnproven {
+        /// The client.
+        client: ClientName,
+        /// The profiles that use it.
+        profiles: Vec<String>,
+        /// Why the last one that was tried could not.
+        #[source]
+        source: Option<Box<Self>>,
+    },
+    /// A new client secret is proven, and waits beside the old one: it could not be put in its place.
+    #[error(
+        "the new secret of client `{client}` is proven, and could not be put in the place of the old one"
+    )]
+    SecretWaits {
+        /// The client.
+        client: ClientName,
+        /// Why.
+        #[source]
+        source: Box<Self>,
     },
     /// Another account consented than the one that was asked for or linked.
     #[error("the provider says that this is {}, not {}", named(found), named(expected))]

@@ -6,6 +6,7 @@
 pub mod add_profile;
 pub mod audit;
 mod cache;
+mod client_secret;
 pub mod clients;
 pub mod consent;
 pub mod doctor;
@@ -23,7 +24,9 @@ pub mod registry;
 pub mod rename;
 pub mod rescue;
 pub mod reveal;
+pub mod rotate_client_secret;
 pub mod rotate_key;
+pub mod secrets;
 pub mod status;
 mod successor;
 pub mod token;

@@ -8,9 +8,12 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::audit::Source;
 use super::token::Request;
-use super::{Context, Error, Loaded, Notice, Unlocked, cache, documents, recover, rescue, successor};
+use super::{
+    Context, Error, Loaded, Notice, Unlocked, cache, client_secret, documents, recover, rescue, successor,
+};
 use crate::domain::{
-    AccessToken, Binding, Client, ClientAuth, Grant, GrantState, Profile, ProfileName, SealedField,
+    AccessToken, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName,
+    SealedField,
 };
 use crate::oauth::diagnosis::{self, Cause, Facts};
 use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
@@ -32,6 +35,44 @@ pub(super) fn refresh(
     request: Request,
 ) -> Result<AccessToken, Error> {
     let began = ctx.clock.now();
+    in_turn(ctx, vault, name, |profile, uncertain| {
+        if let Some(token) = obtained_meanwhile(ctx, vault, &profile, began, request) {
+            ctx.audit.token(Source::Cached);
+            return Ok(token);
+        }
+        let token = Turn::prepare(ctx, vault, profile, uncertain, SealedField::ClientSecret)?.take()?;
+        ctx.audit.token(Source::Refreshed);
+        warn_if_short(ctx, &token, request.min_ttl);
+        Ok(token)
+    })
+}
+
+/// Proves a secret of `client` by a refresh of the grant of `name`, which is one like any other: nothing of
+/// it is lost, and its token is cached.
+pub(super) fn prove(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    name: &ProfileName,
+    client: &DocumentId,
+    secret: SealedField,
+) -> Result<(), Error> {
+    in_turn(ctx, vault, name, |profile, uncertain| {
+        if profile.facts.client != *client {
+            let why = "it links another client now";
+            return Err(Error::LoginNeeded { profile: name.clone(), why });
+        }
+        Turn::prepare(ctx, vault, profile, uncertain, secret)?.take().map(|_| ())
+    })
+}
+
+/// Does `work` while nobody else refreshes this grant. It is told whether an earlier request may have been
+/// acted upon.
+fn in_turn<T>(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    name: &ProfileName,
+    work: impl FnOnce(Loaded<Profile>, bool) -> Result<T, Error>,
+) -> Result<T, Error> {
     let _vault_lock = vault.lock(ctx, Access::Shared)?;
     let id = vault.profile(ctx, name)?.document.id().clone();
     let _turn = ctx.lock(&Lock::Grant(id), Access::Exclusive)?;
@@ -39,16 +80,7 @@ pub(super) fn refresh(
     let recovered = recover::recover(ctx, vault, name)?;
     // Look again: whoever had the turn before us may have refreshed, and the refresh token that we
     // have read above may be spent.
-    let profile = vault.profile(ctx, name)?;
-    if let Some(token) = obtained_meanwhile(ctx, vault, &profile, began, request) {
-        ctx.audit.token(Source::Cached);
-        return Ok(token);
-    }
-
-    let token = Turn::prepare(ctx, vault, profile, recovered.uncertain)?.take()?;
-    ctx.audit.token(Source::Refreshed);
-    warn_if_short(ctx, &token, request.min_ttl);
-    Ok(token)
+    work(vault.profile(ctx, name)?, recovered.uncertain)
 }
 
 /// A token that another process has obtained while we waited, or a fresh one.
@@ -83,17 +115,21 @@ struct Turn<'a> {
     binding: Binding,
     refresh_token: SecretString,
     client_secret: Option<SecretString>,
+    /// Which secret of the client that is.
+    which: SealedField,
     /// Whether an earlier request may have been acted upon, and its answer was lost.
     uncertain: bool,
 }
 
 impl<'a> Turn<'a> {
-    /// Opens the two secrets of this profile that a refresh needs, and no other.
+    /// Opens the two secrets of this profile that a refresh needs, and no other. `which` is the secret of the
+    /// client: the one in use, or one that is to be proven.
     fn prepare(
         ctx: Context<'a>,
         vault: &'a Unlocked,
         profile: Loaded<Profile>,
         uncertain: bool,
+        which: SealedField,
     ) -> Result<Self, Error> {
         rescue::check_none_outstanding(ctx, vault, &profile)?;
         let grant = usable_grant(ctx, &profile.facts)?;
@@ -103,8 +139,22 @@ impl<'a> Turn<'a> {
             .document
             .open(&vault.keys, SealedField::RefreshToken, &expected)
             .map_err(documents::refused(&Name::Profile(profile.facts.name.clone())))?;
-        let client_secret = client_secret(vault, &client, &Name::Client(client_name))?;
-        Ok(Self { ctx, vault, profile, client, grant, binding, refresh_token, client_secret, uncertain })
+        let client_secret = match client.facts.client_auth {
+            ClientAuth::None => None,
+            _ => Some(client_secret::open(vault, &client, &Name::Client(client_name), which)?),
+        };
+        Ok(Self {
+            ctx,
+            vault,
+            profile,
+            client,
+            grant,
+            binding,
+            refresh_token,
+            client_secret,
+            which,
+            uncertain,
+        })
     }
 
     fn name(&self) -> &ProfileName {
@@ -254,14 +304,22 @@ impl<'a> Turn<'a> {
             causes.insert(0, Cause::AnswerLost);
         }
         if server.error != "invalid_grant" {
-            let provider = self.profile.facts.provider.clone();
-            return Err(Error::RefreshRefused { profile: self.name().clone(), provider, causes, server });
+            return Err(Error::RefreshRefused {
+                profile: self.name().clone(),
+                client: self.client.facts.name.clone(),
+                provider: self.profile.facts.provider.clone(),
+                causes,
+                server,
+            });
         }
         if let Some(newer) = self.changed_meanwhile()? {
             return newer.take();
         }
-        // What the user has to know is that the grant is refused, whether or not that can be noted.
-        if let Err(error) = self.mark_dead() {
+        // What the user has to know is that the grant is refused, whether or not that can be noted. With a secret
+        // that nobody has proven yet, the grant need not be at fault.
+        if self.which == SealedField::ClientSecret
+            && let Err(error) = self.mark_dead()
+        {
             log::warn!("the grant could not be marked as refused: {error}");
         }
         Err(Error::GrantRefused {
@@ -280,7 +338,7 @@ impl<'a> Turn<'a> {
         if current.document.generation() <= self.profile.document.generation() {
             return Ok(None);
         }
-        Self::prepare(self.ctx, self.vault, current, self.uncertain).map(Some)
+        Self::prepare(self.ctx, self.vault, current, self.uncertain, self.which).map(Some)
     }
 
     fn facts(&self) -> Facts<'_> {
@@ -317,7 +375,7 @@ pub(super) fn diagnosis_facts<'a>(
 }
 
 /// The grant of the profile, if it can be refreshed.
-fn usable_grant(ctx: Context<'_>, profile: &Profile) -> Result<Grant, Error> {
+pub(super) fn usable_grant(ctx: Context<'_>, profile: &Profile) -> Result<Grant, Error> {
     let needed = |why| Error::LoginNeeded { profile: profile.name.clone(), why };
     let grant = profile.grant.as_ref().ok_or_else(|| needed("it has never been logged in"))?;
     if grant.state == GrantState::Dead {
@@ -336,20 +394,6 @@ fn usable_grant(ctx: Context<'_>, profile: &Profile) -> Result<Grant, Error> {
         return Err(needed("the provider gave no refresh token, and the access token has expired"));
     }
     Ok(grant.clone())
-}
-
-/// The secret of a client that has one.
-pub(super) fn client_secret(
-    vault: &Unlocked,
-    client: &Loaded<Client>,
-    stored_as: &Name,
-) -> Result<Option<SecretString>, Error> {
-    if client.facts.client_auth == ClientAuth::None {
-        return Ok(None);
-    }
-    let opened = client.document.open(&vault.keys, SealedField::ClientSecret, &client.facts.binding());
-    let (secret, _) = opened.map_err(documents::refused(stored_as))?;
-    Ok(Some(secret))
 }
 
 /// Sends a request, and once more at once if its answer was lost.

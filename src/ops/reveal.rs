@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use super::token::{self, Request};
-use super::{Context, Error, Loaded, Unlocked, documents, recover, refresh};
+use super::{Context, Error, Loaded, Unlocked, client_secret, documents, recover};
 use crate::domain::{AccessToken, Binding, Field, Profile, ProfileName, SealedField};
 use crate::seal;
 use crate::store::Name;
@@ -58,7 +58,7 @@ pub(super) fn of_profile(
         Field::ClientId => Ok(vault.client(ctx, &profile.facts.client)?.1.facts.client_id.into()),
         Field::ClientSecret => {
             let (name, client) = vault.client(ctx, &profile.facts.client)?;
-            refresh::client_secret(vault, &client, &Name::Client(name))?.ok_or_else(missing)
+            client_secret::client_secret(vault, &client, &Name::Client(name))?.ok_or_else(missing)
         }
         Field::ApiKey => open(ctx, vault, profile, SealedField::ApiKey, missing),
         Field::RefreshToken => open(ctx, vault, profile, SealedField::RefreshToken, missing),

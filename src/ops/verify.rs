@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::recover::{self, Verdict};
-use super::{Context, Error, Loaded, Notice, Unlocked, documents, rename, reveal};
-use crate::domain::{Field, Profile, ProfileName, SealedField};
+use super::{Context, Error, Loaded, Notice, Unlocked, client_secret, documents, rename, reveal};
+use crate::domain::{Client, ClientAuth, Field, Profile, ProfileName, SealedField};
 use crate::seal::{Document, Format, Verified};
 use crate::store::{self, Access, Held, Mark, Name, Target};
 
@@ -124,8 +124,7 @@ fn check(ctx: Context<'_>, vault: &Unlocked, name: &Name) -> Result<Summary, Err
         Name::Client(client) => {
             let client = vault.client_named(ctx, client)?;
             tell_what_is_unknown(ctx, name, &client);
-            // With its destination, which is not compared below.
-            super::refresh::client_secret(vault, &client, name)?;
+            check_client(vault, &client, name)?;
             opened(vault, name, &client.document)
         }
         Name::Profile(profile) => {
@@ -148,6 +147,18 @@ fn tell_what_is_unknown<T: Serialize + DeserializeOwned>(ctx: Context<'_>, name:
 fn opened(vault: &Unlocked, name: &Name, document: &Verified) -> Result<Summary, Error> {
     let items = document.open_all(&vault.keys).map_err(documents::refused(name))?;
     Ok(Summary { items, ..Summary::default() })
+}
+
+/// The secrets of a client with their destination, which is not compared where all items are opened.
+fn check_client(vault: &Unlocked, client: &Loaded<Client>, name: &Name) -> Result<(), Error> {
+    let needed = SealedField::ClientSecret;
+    let is_there = |field: &SealedField| {
+        client.document.holds(*field) || (*field == needed && client.facts.client_auth != ClientAuth::None)
+    };
+    SealedField::OF_CLIENT
+        .into_iter()
+        .filter(is_there)
+        .try_for_each(|field| client_secret::open(vault, client, name, field).map(|_| ()))
 }
 
 fn check_profile(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Result<Summary, Error> {

@@ -89,7 +89,7 @@ pub enum Expected<'a> {
 pub enum Lock {
     /// The set of documents, and the vault key.
     Vault,
-    /// The grant of one profile document.
+    /// The grant of one profile document, or the rotation of the secret of one client document.
     Grant(DocumentId),
     /// The rotation of the vault key: one process at a time carries it on.
     Rotation,

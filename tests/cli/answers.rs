@@ -18,7 +18,7 @@ fn two_profiles(provider: &Provider) -> Home {
     home
 }
 
-const READING: [&[&str]; 9] = [
+const READING: [&[&str]; 10] = [
     &["list"],
     &["show", "work"],
     &["show", "later"],
@@ -28,6 +28,7 @@ const READING: [&[&str]; 9] = [
     &["client", "show", "127.0.0.1"],
     &["key", "list"],
     &["verify"],
+    &["rotate", "list"],
 ];
 
 #[test]
@@ -95,11 +96,21 @@ fn every_change_is_confirmed_in_a_line() {
     let provider = Provider::start(Config::default());
     let home = Home::logged_in(&provider);
 
+    home.write("new.secret", "GOCSPX-new-secret");
+    home.write("new.key", "AIza-new-key");
+    provider.configure(|config| config.clients[0].secrets.push("GOCSPX-new-secret".to_owned()));
+
     let mut transcript = Transcript::default();
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 17] = [
         &["use", "work"],
         &["edit", "work", "--set", "MY_TOKEN=access_token"],
         &["edit", "work", "--unset", "MY_TOKEN"],
+        &["rotate", "client-secret", "127.0.0.1", "--client-secret-file", "new.secret"],
+        &["client", "show", "127.0.0.1"],
+        &["rotate", "client-secret", "127.0.0.1", "--client-secret-file", "new.secret", "--json"],
+        &["rotate", "client-secret", "127.0.0.1", "--drop-old"],
+        &["rotate", "api-key", "work", "--api-key-file", "new.key"],
+        &["rotate", "api-key", "work", "--api-key-file", "new.key"],
         &["rename", "work", "office"],
         &["client", "rename", "127.0.0.1", "company"],
         &["add-profile", "second", "--client", "company", "--flow", "none"],

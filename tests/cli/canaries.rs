@@ -14,6 +14,7 @@ use crate::search::Search;
 
 /// With everything in it that some encoding treats in its own way.
 const CLIENT_SECRET: &str = "GOCSPX-canary\"\\+/=&?%41 of-the-client";
+const NEW_SECRET: &str = "GOCSPX-another-canary\"\\+/=&?%42 of-the-client";
 const API_KEY: &str = "AIza-canary'\"$\\+/=;#<>\u{e9} of-an-api-key";
 const PASSPHRASE: &str = "canary battery staple passphrase";
 
@@ -37,12 +38,14 @@ struct Session {
 
 impl Session {
     fn new() -> Self {
-        let clients = vec![Client::post("desktop", CLIENT_SECRET), Client::public("public")];
+        let mut clients = vec![Client::post("desktop", CLIENT_SECRET), Client::public("public")];
+        clients[0].secrets.push(NEW_SECRET.to_owned());
         let provider = Provider::start(Config { clients, ..Config::default() });
         let mut home = Home::new();
         home.set("RUST_LOG", "trace");
         home.set("RUST_BACKTRACE", "full");
         home.write("inputs-secret", CLIENT_SECRET);
+        home.write("inputs-new-secret", NEW_SECRET);
         home.write("inputs-key", API_KEY);
         home.write("inputs-passphrase", PASSPHRASE);
         let mut session = Self { provider, home, runs: Vec::new() };
@@ -109,6 +112,7 @@ impl Session {
     fn secrets(&self) -> Vec<(String, String)> {
         let mut secrets = vec![
             ("the client secret".to_owned(), CLIENT_SECRET.to_owned()),
+            ("the new client secret".to_owned(), NEW_SECRET.to_owned()),
             ("the API key".to_owned(), API_KEY.to_owned()),
             ("the passphrase".to_owned(), PASSPHRASE.to_owned()),
         ];
@@ -316,6 +320,14 @@ fn changes(session: &mut Session) {
         "rename office work",
         "client rename 127.0.0.1 desk",
         "client rename desk 127.0.0.1",
+        "rotate client-secret 127.0.0.1 --client-secret-file inputs-secret",
+        "rotate client-secret 127.0.0.1 --client-secret-file inputs-new-secret",
+        "rotate client-secret 127.0.0.1 --client-secret-file inputs-secret --json",
+        "rotate client-secret 127.0.0.1 --drop-old",
+        "rotate api-key work --api-key-file inputs-new-secret",
+        "rotate api-key work --api-key-file inputs-key --json",
+        "rotate list",
+        "rotate list --json",
         "add-profile later --client 127.0.0.1 --flow none --api-key-file inputs-key",
         "edit later --set K=api_key --json",
         "client add --name spare --issuer ISSUER --insecure-loopback --client-id other --client-secret-file inputs-secret",
@@ -351,6 +363,11 @@ fn mistakes(session: &mut Session) {
         (127, "exec work --set S=client_secret -- no-such-program"),
         (126, "exec work --set S=client_secret -- /etc/passwd"),
         (7, "client remove 127.0.0.1"),
+        (7, "rotate client-secret 127.0.0.1 --client-secret-file inputs-key"),
+        (2, "rotate client-secret 127.0.0.1 --client-secret-file inputs-key --client-file inputs-key"),
+        (2, "rotate client-secret 127.0.0.1 --client-file inputs-secret"),
+        (2, "rotate client-secret 127.0.0.1"),
+        (3, "rotate api-key nobody --api-key-file inputs-key"),
         (2, "add-profile work"),
         (2, "add-profile A/B --flow none"),
         (2, "init"),

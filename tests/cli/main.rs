@@ -64,6 +64,8 @@ mod readme;
 mod recovery;
 mod rescue;
 mod rollback;
+mod rotate_api_key;
+mod rotate_client_secret;
 mod rotate_key;
 mod sealed;
 mod shell_secrets;

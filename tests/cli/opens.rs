@@ -58,7 +58,7 @@ fn what_lists_and_shows_needs_no_key() {
 }
 
 /// Commands that need no key.
-const LOOKING: [&[&str]; 11] = [
+const LOOKING: [&[&str]; 13] = [
     &["list"],
     &["list", "--json"],
     &["show", "work"],
@@ -70,6 +70,8 @@ const LOOKING: [&[&str]; 11] = [
     &["client", "list", "--json"],
     &["client", "show", "127.0.0.1"],
     &["key", "list"],
+    &["rotate", "list"],
+    &["rotate", "list", "--json"],
 ];
 
 #[test]
@@ -171,6 +173,26 @@ fn what_changes_no_secret_opens_none() {
     ] {
         assert_eq!(opened(&scene.home, command), [""; 0], "{command:?}");
     }
+}
+
+#[test]
+fn a_rotation_opens_what_it_replaces_and_what_its_proof_needs() {
+    let scene = Scene::new();
+    scene.provider.configure(|config| config.clients[0].secrets.push("GOCSPX-new".to_owned()));
+    scene.home.write("new.secret", "GOCSPX-new");
+    let client = scene.client().file_stem().unwrap().to_str().unwrap().to_owned();
+    let (other, document) = (read(&scene.home.profile("other")), read(&scene.client()));
+
+    let rotate = ["rotate", "client-secret", &client, "--client-secret-file", "new.secret"];
+    let mut opened_by_rotation = opened(&scene.home, &rotate);
+    opened_by_rotation.dedup();
+
+    let fields = ["client_secret", "client_secret_next"].map(|field| item(field, &document));
+    let mut expected = [&fields[..], &[item("refresh_token", &other)]].concat();
+    expected.sort();
+    assert_eq!(opened_by_rotation, expected);
+    let rotate = ["rotate", "api-key", "work", "--api-key-file", "new.secret"];
+    assert_eq!(opened(&scene.home, &rotate), [item("api_key", &read(&scene.home.profile("work")))]);
 }
 
 #[test]

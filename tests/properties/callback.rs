@@ -59,6 +59,7 @@ fn begin() -> Flow {
         insecure_loopback: false,
         issuer_in_response: false,
         offline_scope: false,
+        secret_set_at: None,
     };
     Flow::begin(&client, &Consent::default(), "http://127.0.0.1:4000/".parse().unwrap())
 }

@@ -3,18 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use url::Url;
 
 use super::init::open_or_make;
+use super::rotate::drop_old;
+use super::show::sealed;
 use crate::cli::error::Failure;
 use crate::cli::session::Session;
 use crate::cli::table::{Cell, Tone, details, table};
 use crate::cli::{json, secret_input};
-use crate::domain::{Client, ClientAuth, ClientName, Endpoints, RedirectUri};
+use crate::domain::{Client, ClientAuth, ClientName, Endpoints, RedirectUri, SealedField};
 use crate::oauth::client_file::{self, Kind};
 use crate::oauth::provider;
-use crate::ops::clients::{self, Issuer, Listed, NewClient};
+use crate::ops::clients::{self, Facts, Issuer, Listed, NewClient};
 
 /// List, show, add, rename and remove OAuth clients
 ///
@@ -236,7 +239,9 @@ fn registered_loopback(uris: &[String]) -> Result<RedirectUri, Failure> {
 pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     match args.command {
         Action::List => session.with(|ctx| list(session, &clients::list(ctx)?)),
-        Action::Show { name } => session.with(|ctx| show(session, &clients::show(ctx, &name)?)),
+        Action::Show { name } => {
+            session.with(|ctx| show(session, &clients::show(ctx, &name)?, ctx.clock.now()))
+        }
         Action::Add(args) => session.with(|ctx| {
             let new = args.client.read(session, &args.issuer, args.name.clone())?;
             let vault = open_or_make(session, ctx)?;
@@ -283,7 +288,7 @@ fn list(session: &Session, clients: &[Listed]) -> Result<(), Failure> {
 fn row(listed: &Listed) -> Vec<Cell> {
     let profiles = if listed.profiles.is_empty() { Cell::none() } else { listed.profiles.join(", ").into() };
     match &listed.client {
-        Ok((_, client, _)) => {
+        Ok(Facts { client, .. }) => {
             vec![listed.name.as_str().into(), (&client.provider).into(), (&client.client_id).into(), profiles]
         }
         Err(error) => {
@@ -292,29 +297,50 @@ fn row(listed: &Listed) -> Vec<Cell> {
     }
 }
 
-fn show(session: &Session, listed: &Listed) -> Result<(), Failure> {
+fn show(session: &Session, listed: &Listed, now: Timestamp) -> Result<(), Failure> {
     if session.output.json {
         return session.output.json("clients", json!([json::listed_client(listed)]));
     }
-    let (_, client, has_secret) = match &listed.client {
-        Ok(found) => found,
+    let facts = match &listed.client {
+        Ok(facts) => facts,
         Err(error) => return Err(Failure::new(crate::cli::exit::Code::Integrity, error.to_string())),
     };
-    let mut facts = vec![
+    let client = &facts.client;
+    let mut lines = vec![
         ("Name", listed.name.as_str().into()),
         ("Provider", (&client.provider).into()),
         ("Issuer", (&client.issuer).into()),
         ("Client ID", (&client.client_id).into()),
-        ("Secret", if *has_secret { "sealed".into() } else { Cell::none() }),
+    ];
+    lines.extend(secret_lines(facts, now));
+    lines.extend([
         ("Authentication", client.client_auth.as_str().into()),
         ("Consent at", client.endpoints.authorization.as_str().into()),
         ("Tokens from", client.endpoints.token.as_str().into()),
         ("Revoked at", Cell::optional(client.endpoints.revocation.as_ref().map(Url::as_str))),
         ("Redirect URI", Cell::optional(client.redirect_uri.as_ref().map(RedirectUri::text))),
         ("Profiles", Cell::optional((!listed.profiles.is_empty()).then(|| listed.profiles.join(", ")))),
-    ];
+    ]);
     if client.insecure_loopback {
-        facts.push(("Insecure", Cell::new("http: on loopback addresses is accepted", Tone::Warning)));
+        lines.push(("Insecure", Cell::new("http: on loopback addresses is accepted", Tone::Warning)));
     }
-    session.output.answer(&details(facts, session.output.look()))
+    session.output.answer(&details(lines, session.output.look()))
+}
+
+fn secret_lines(facts: &Facts, now: Timestamp) -> Vec<(&'static str, Cell)> {
+    let holds = |field| facts.secrets.contains(&field);
+    let secret = match holds(SealedField::ClientSecret) {
+        true => sealed(facts.client.secret_set_at, now),
+        false => Cell::none(),
+    };
+    let mut lines = vec![("Secret", secret)];
+    if holds(SealedField::ClientSecretNext) {
+        let waits = format!("waits for its proof; run `vault rotate client-secret {}`", facts.client.name);
+        lines.push(("New secret", Cell::new(waits, Tone::Warning)));
+    }
+    if holds(SealedField::ClientSecretPrevious) {
+        let kept = format!("kept; run `{}` when it is disabled", drop_old(&facts.client.name));
+        lines.push(("Old secret", Cell::new(kept, Tone::Warning)));
+    }
+    lines
 }

@@ -41,7 +41,7 @@ fn lines(facts: &Facts, now: Timestamp) -> Vec<(&'static str, Cell)> {
         ("Account", Cell::optional(profile.account.label())),
         ("Provider", (&profile.provider).into()),
         ("Client", Cell::optional(facts.client.as_ref())),
-        ("API key", if facts.has_api_key { "sealed".into() } else { Cell::none() }),
+        ("API key", if facts.has_api_key { sealed(profile.api_key_set_at, now) } else { Cell::none() }),
     ];
     lines.extend(grant_lines(profile.grant.as_ref(), now));
     lines.push(("Asked", scope_list(&profile.scopes.asked)));
@@ -50,6 +50,11 @@ fn lines(facts: &Facts, now: Timestamp) -> Vec<(&'static str, Cell)> {
         lines.push(("Exports", format!("{variable}={field}").into()));
     }
     lines
+}
+
+/// A secret that is there, and since when, where that is known.
+pub(super) fn sealed(since: Option<Timestamp>, now: Timestamp) -> Cell {
+    since.map_or_else(|| "sealed".into(), |since| format!("sealed, set {}", age(since, now)).into())
 }
 
 fn scope_list(scopes: &crate::domain::Scopes) -> Cell {

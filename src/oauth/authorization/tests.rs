@@ -25,6 +25,7 @@ fn client(issuer: &str, issuer_in_response: bool) -> Client {
         insecure_loopback: false,
         issuer_in_response,
         offline_scope: false,
+        secret_set_at: None,
     }
 }
 

@@ -61,6 +61,7 @@ fn flow_to(redirect_uri: &RedirectUri) -> Flow {
         insecure_loopback: false,
         issuer_in_response: false,
         offline_scope: false,
+        secret_set_at: None,
     };
     Flow::begin(&client, &Consent::default(), redirect_uri.clone())
 }

@@ -38,6 +38,7 @@ pub(super) static GOOGLE: Provider = Provider {
         ("GOOGLE_API_KEY", Field::ApiKey),
     ],
     clients_page: Some("https://console.cloud.google.com/auth/clients"),
+    api_keys_page: Some("https://console.cloud.google.com/apis/credentials"),
     audience_page: Some("https://console.cloud.google.com/auth/audience"),
     grants_page: Some("https://myaccount.google.com/connections"),
     revokes_siblings: true,

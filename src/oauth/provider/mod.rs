@@ -31,6 +31,8 @@ pub struct Provider {
     pub default_exports: &'static [(&'static str, Field)],
     /// Where a developer sees to clients and their secrets.
     pub clients_page: Option<&'static str>,
+    /// Where a developer sees to API keys.
+    pub api_keys_page: Option<&'static str>,
     /// Where a developer publishes the app.
     pub audience_page: Option<&'static str>,
     /// Where a user sees what has access to the account.
@@ -81,6 +83,7 @@ pub static GENERIC: Provider = Provider {
     prompt: None,
     default_exports: &[("OAUTH_ACCESS_TOKEN", Field::AccessToken)],
     clients_page: None,
+    api_keys_page: None,
     audience_page: None,
     grants_page: None,
     revokes_siblings: false,

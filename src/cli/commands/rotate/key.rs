@@ -3,12 +3,15 @@
 use std::cell::RefCell;
 
 use clap::ValueEnum;
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::cli::error::Failure;
 use crate::cli::progress::Progress;
+use crate::cli::provider_secrets;
 use crate::cli::session::Session;
 use crate::ops::rotate_key::{self, Phase, Request, Rotated};
+use crate::ops::secrets::{self, Secrets};
 
 /// Seal everything to a new vault key
 ///
@@ -54,7 +57,7 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<(), Failure> {
         let line = Line { session, shown: RefCell::default() };
         let rotated = rotate_key::rotate(ctx, &request, &|phase, done, total| line.at(phase, done, total))?;
         drop(line);
-        report(session, &rotated)
+        report(session, &rotated, secrets::list(ctx)?, ctx.clock.now())
     })
 }
 
@@ -86,7 +89,7 @@ fn words(phase: Phase) -> &'static str {
     }
 }
 
-fn report(session: &Session, rotated: &Rotated) -> Result<(), Failure> {
+fn report(session: &Session, rotated: &Rotated, secrets: Secrets, now: Timestamp) -> Result<(), Failure> {
     for left in &rotated.left {
         session.output.warn(left);
     }
@@ -94,7 +97,7 @@ fn report(session: &Session, rotated: &Rotated) -> Result<(), Failure> {
         let slots: Vec<_> = rotated.slots.iter().map(crate::cli::json::slot).collect();
         let rotation = json!({
             "kid": rotated.kid, "old_kid": rotated.old, "documents": rotated.documents,
-            "resumed": rotated.is_resumed, "slots": slots,
+            "resumed": rotated.is_resumed, "slots": slots, "secrets": provider_secrets::json(&secrets),
         });
         return session.output.json("rotation", rotation);
     }
@@ -106,5 +109,5 @@ fn report(session: &Session, rotated: &Rotated) -> Result<(), Failure> {
     };
     session.output.say(&format!("{begun}: {documents} sealed to {}", rotated.kid));
     session.output.say(&format!("On another machine with this vault: vault key accept {}", rotated.kid));
-    Ok(())
+    provider_secrets::tell_what_is_left(session.output, secrets, now)
 }

@@ -1,8 +1,13 @@
 //! `vault rotate`: renews the vault key, or a secret of a provider.
 
+mod api_key;
+mod client_secret;
 mod key;
+mod list;
 
 use clap::Subcommand;
+
+pub(super) use client_secret::drop_old;
 
 use crate::cli::error::Failure;
 use crate::cli::session::Session;
@@ -25,11 +30,20 @@ pub(super) struct Args {
 enum Action {
     /// Seal everything to a new vault key
     Key(key::Args),
+    /// Replace the secret of a client, proven by a refresh
+    ClientSecret(client_secret::Args),
+    /// Replace the API key of a profile
+    ApiKey(api_key::Args),
+    /// List the secrets that providers have given out, by age
+    List(list::Args),
 }
 
 /// Runs it.
 pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     match args.command.unwrap_or(Action::Key(args.key)) {
         Action::Key(args) => key::run(session, &args),
+        Action::ClientSecret(args) => client_secret::run(session, args),
+        Action::ApiKey(args) => api_key::run(session, args),
+        Action::List(args) => list::run(session, args),
     }
 }
