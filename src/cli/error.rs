@@ -112,6 +112,7 @@ fn details(error: &ops::Error) -> Vec<String> {
         }
         ops::Error::SlotsNotCarried { slots } => slots.iter().map(attempt).collect(),
         ops::Error::NotAllVerified { failed, .. } => failed.iter().map(not_verified).collect(),
+        ops::Error::PartlyDone { failed, .. } => failed.iter().map(not_done).collect(),
         _ => Vec::new(),
     }
 }
@@ -120,6 +121,10 @@ fn details(error: &ops::Error) -> Vec<String> {
 fn not_verified((document, error): &(String, Box<ops::Error>)) -> String {
     let reason = Failure::of(Code::Integrity, error).messages.join(": ");
     if reason.starts_with(document) { reason } else { format!("{document}: {reason}") }
+}
+
+fn not_done((what, error): &(String, Box<ops::Error>)) -> String {
+    format!("{what}: {}", Failure::of(Code::Partial, error).messages.join(": "))
 }
 
 fn attempt(attempt: &unlock::Attempt) -> String {
@@ -143,7 +148,7 @@ fn code(error: &ops::Error) -> Code {
         E::KeyPartlyRotated { .. } => Code::Partial,
         E::Agent(unlock::agent::Error::Protocol(agent_protocol::Error::Version { .. })) => Code::Newer,
         E::Agent(_) => Code::Refused,
-        E::OAuth(error) => oauth_code(error),
+        E::OAuth(error) | E::NotRevoked { source: error, .. } => oauth_code(error),
         E::Document { source: seal::Error::Newer { .. }, .. } => Code::Newer,
         E::Document { .. }
         | E::ManifestMissing
@@ -170,6 +175,7 @@ fn code(error: &ops::Error) -> Code {
         | E::LastSlot
         | E::WouldForgetLogin { .. }
         | E::AccountUnknown { .. }
+        | E::EndsSiblings { .. }
         | E::RefreshRefused { .. }
         | E::RescueOutstanding { .. }
         | E::RescuesOutstanding { .. }
@@ -181,6 +187,7 @@ fn code(error: &ops::Error) -> Code {
         E::LoginNeeded { .. } | E::GrantRefused { .. } | E::CodeRefused(_) => Code::LoginNeeded,
         E::OutOfMemory | E::ProofNotSaved { .. } => Code::Storage,
         E::Rescue { .. } => Code::Rescue,
+        E::Unfinished { .. } | E::PartlyDone { .. } => Code::Partial,
     }
 }
 

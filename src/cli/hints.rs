@@ -83,6 +83,12 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         }
         E::ClientInUse { .. } => "remove these profiles, or link them to another client, first".into(),
         E::LoginNeeded { profile, .. } => format!("run `vault login {profile}`"),
+        E::NotRevoked { profile, source } => return not_revoked_hints(profile.as_str(), source),
+        E::EndsSiblings { .. } => {
+            "add `--yes` if they may end too; each of them then needs a login of its own".into()
+        }
+        E::Unfinished { next, .. } => next.clone(),
+        E::PartlyDone { .. } => "mend what is said above, then run the same command again".into(),
         E::OtherAccount { .. } => {
             "choose the right account in the browser, or add `--replace-account` to link the other one".into()
         }
@@ -255,6 +261,19 @@ fn oauth_hints(error: &oauth::Error) -> Vec<String> {
         _ => return Vec::new(),
     };
     vec![hint.to_owned()]
+}
+
+fn not_revoked_hints(profile: &str, error: &oauth::Error) -> Vec<String> {
+    let mut hints = oauth_hints(error);
+    hints.push(format!(
+        "or forget it on this machine only, where it lives on at the provider: `vault logout {profile} --local-only`"
+    ));
+    hints
+}
+
+/// Where a user ends a grant by hand.
+pub(super) fn grants_page(provider: &str) -> &'static str {
+    provider::get(provider).grants_page.unwrap_or("the provider's page for connected apps")
 }
 
 fn obstacle_hint(obstacle: &Obstacle) -> &'static str {

@@ -98,6 +98,8 @@ pub enum SealedField {
     ClientSecret,
     /// In a profile.
     RefreshToken,
+    /// In a profile: the one before, until it is retired at the provider.
+    RefreshTokenPrevious,
 }
 
 impl SealedField {
@@ -108,6 +110,7 @@ impl SealedField {
             Self::ApiKey => "api_key",
             Self::ClientSecret => "client_secret",
             Self::RefreshToken => "refresh_token",
+            Self::RefreshTokenPrevious => "refresh_token_previous",
         }
     }
 }

@@ -198,11 +198,7 @@ pub(super) fn weigh(error: ServerError, response: &Response) -> Error {
 }
 
 /// The error in a body, in the form of RFC 6749, 5.2, or in the form of Google's other APIs.
-pub(super) fn server_error(
-    members: &Members,
-    status: u16,
-    sent: &[&SecretString],
-) -> Option<ServerError> {
+pub(super) fn server_error(members: &Members, status: u16, sent: &[&SecretString]) -> Option<ServerError> {
     let text = |members: &Members, key: &str| members.text(key).map(|text| redacted(text, sent));
     match members.get("error")? {
         Value::Text(code) if !code.trim().is_empty() => {

@@ -15,13 +15,16 @@ pub mod hold;
 pub mod init;
 pub mod key_slots;
 pub mod login;
+pub mod logout;
 mod recover;
 mod refresh;
 pub mod registry;
 pub mod rename;
 pub mod rescue;
 pub mod reveal;
+mod revocation;
 pub mod rotate_key;
+mod siblings;
 pub mod status;
 mod successor;
 pub mod token;
@@ -179,6 +182,14 @@ pub enum Notice {
     EmptyRefreshToken,
     /// The provider gave no refresh token: the grant ends with its access token.
     NotRefreshable,
+    /// The answer of an earlier refresh was lost: the provider may have given out a newer token then,
+    /// which the revocation of the stored one may not reach.
+    MayHaveNewer {
+        /// Of which profile.
+        profile: ProfileName,
+        /// Its provider.
+        provider: String,
+    },
     /// A key slot works, and should be made stronger or safer.
     WeakUnlock {
         /// What is weak about it.

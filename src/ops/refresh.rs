@@ -258,7 +258,7 @@ impl<'a> Turn<'a> {
             return newer.take();
         }
         // What the user has to know is that the grant is refused, whether or not that can be noted.
-        if let Err(error) = self.mark_dead() {
+        if let Err(error) = mark_dead(self.ctx, self.vault, &self.profile) {
             log::warn!("the grant could not be marked as refused: {error}");
         }
         Err(Error::GrantRefused {
@@ -284,15 +284,17 @@ impl<'a> Turn<'a> {
         let last_used = cache::find(self.ctx, self.vault, &self.profile).map(|found| found.obtained_at());
         diagnosis_facts(self.ctx, &self.profile.facts, &self.grant, last_used)
     }
+}
 
-    /// The bytes of the grant are kept: the provider may be wrong, or change its mind.
-    fn mark_dead(&self) -> Result<(), Error> {
-        let mut facts = self.profile.facts.clone();
-        facts.grant = Some(Grant { state: GrantState::Dead, ..self.grant.clone() });
-        let document = self.profile.next().facts(&facts).sign(&self.vault.keys);
-        let stored_as = Name::Profile(self.name().clone());
-        documents::save(self.ctx, &stored_as, &document, Expected::Revision(&self.profile.revision))
+/// The bytes of the grant are kept: the provider may be wrong, or change its mind.
+pub(super) fn mark_dead(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Result<(), Error> {
+    let mut facts = profile.facts.clone();
+    if let Some(grant) = &mut facts.grant {
+        grant.state = GrantState::Dead;
     }
+    let document = profile.next().facts(&facts).sign(&vault.keys);
+    let stored_as = Name::Profile(profile.facts.name.clone());
+    documents::save(ctx, &stored_as, &document, Expected::Revision(&profile.revision))
 }
 
 /// The facts that help to guess why a grant was refused.
@@ -316,7 +318,7 @@ pub(super) fn diagnosis_facts<'a>(
 /// The grant of the profile, if it can be refreshed.
 fn usable_grant(ctx: Context<'_>, profile: &Profile) -> Result<Grant, Error> {
     let needed = |why| Error::LoginNeeded { profile: profile.name.clone(), why };
-    let grant = profile.grant.as_ref().ok_or_else(|| needed("it has never been logged in"))?;
+    let grant = profile.grant.as_ref().ok_or_else(|| needed("it is not logged in"))?;
     if grant.state == GrantState::Dead {
         return Err(Error::GrantRefused {
             profile: profile.name.clone(),
@@ -354,10 +356,10 @@ pub(super) fn client_secret(
 /// That is safe because we hold the lock and have just read the token: nobody else here can know a
 /// newer one. If the provider had acted on the first, it either answers the second as well, or the
 /// new token was lost with the first answer anyway.
-pub(super) fn ask_twice(
+pub(super) fn ask_twice<T>(
     ctx: Context<'_>,
-    send: impl Fn(Duration) -> Result<TokenAnswer, oauth::Error>,
-) -> Result<TokenAnswer, oauth::Error> {
+    send: impl Fn(Duration) -> Result<T, oauth::Error>,
+) -> Result<T, oauth::Error> {
     let begun = ctx.clock.instant();
     let first = send(FIRST_TRY_LIMIT);
     let Err(oauth::Error::Lost { .. }) = first else { return first };

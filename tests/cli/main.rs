@@ -51,6 +51,7 @@ mod killed_commands;
 mod limits;
 mod locks;
 mod login;
+mod logout;
 mod neighbours;
 mod network;
 mod nonsense;
