@@ -184,7 +184,9 @@ fn code(error: &ops::Error) -> Code {
         | E::BadRescue(_) => Code::Refused,
         // RFC 6749, 5.2: the code or the user's consent is at fault, not the client.
         E::CodeRefused(server) if server.error != "invalid_grant" => Code::Refused,
-        E::LoginNeeded { .. } | E::GrantRefused { .. } | E::CodeRefused(_) => Code::LoginNeeded,
+        E::LoginNeeded { .. } | E::GrantRefused { .. } | E::EndedTogether { .. } | E::CodeRefused(_) => {
+            Code::LoginNeeded
+        }
         E::OutOfMemory | E::ProofNotSaved { .. } => Code::Storage,
         E::Rescue { .. } => Code::Rescue,
         E::Unfinished { .. } | E::PartlyDone { .. } => Code::Partial,

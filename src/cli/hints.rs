@@ -87,10 +87,17 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::EndsSiblings { .. } => {
             "add `--yes` if they may end too; each of them then needs a login of its own".into()
         }
-        E::Unfinished { next, .. } => next.clone(),
+        E::EndedTogether { profile, .. } => {
+            return vec![
+                format!("run `vault login {profile}`"),
+                format!("next time `vault rotate grant {profile} --compromised` revokes the old one first"),
+            ];
+        }
+        E::Unfinished { next, source, .. } => return [of(source), vec![next.clone()]].concat(),
         E::PartlyDone { .. } => "mend what is said above, then run the same command again".into(),
         E::OtherAccount { .. } => {
-            "choose the right account in the browser, or add `--replace-account` to link the other one".into()
+            "choose the right account in the browser; `vault login NAME --replace-account` links the other one"
+                .into()
         }
         E::CodeRefused(_) => "check the client id and secret, then log in again".into(),
         E::OutOfMemory => "nothing was sent; raise the limit (`ulimit -v`), then try again".into(),
@@ -101,13 +108,16 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
             "make room, then pass the block below to `vault import-rescue`; keep it until that is done".into()
         }
         E::RescueOutstanding { profile } => {
-            format!("pass the block to `vault import-rescue`; if it is lost, run `vault login {profile}`")
+            format!(
+                "pass the block to `vault import-rescue`; if it is lost, run `vault login {profile}` or \
+                 `vault logout {profile} --local-only`"
+            )
         }
         E::WouldForgetLogin { .. } => {
             "add `--forget-login` if that is meant, and log in again afterwards".into()
         }
         E::AccountUnknown { .. } => {
-            "ask for the scopes `openid` and `email`, or add `--replace-account` if you are sure".into()
+            "ask for the scopes `openid` and `email`; `vault login NAME --replace-account` takes it unseen".into()
         }
         E::OtherVault { kid, .. } => format!(
             "if you have put another vault there yourself, run `vault key accept {kid}`; if not, somebody has \

@@ -98,6 +98,9 @@ fn words(notice: &Notice) -> Words {
              see {}",
             grants_page(provider)
         )),
+        Notice::NotProven { profile, why } => Warning(format!(
+            "that the new login of `{profile}` has outlived the old one is not proven: {why}"
+        )),
         Notice::WeakUnlock { what } => Warning(what.clone()),
     }
 }

@@ -211,6 +211,15 @@ pub enum Error {
         /// The profiles that would lose their login too.
         siblings: Vec<ProfileName>,
     },
+    /// The provider has taken one token back and ended two grants.
+    #[error("with its previous login, the provider has also ended the new one of profile `{profile}`")]
+    EndedTogether {
+        /// The profile.
+        profile: ProfileName,
+        /// What the provider said to the new one.
+        #[source]
+        source: Box<Self>,
+    },
     /// What cannot be taken back is done, and the rest is not.
     #[error("{what}")]
     Unfinished {

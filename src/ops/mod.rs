@@ -16,6 +16,7 @@ pub mod init;
 pub mod key_slots;
 pub mod login;
 pub mod logout;
+mod new_consent;
 mod recover;
 mod refresh;
 pub mod registry;
@@ -23,6 +24,7 @@ pub mod rename;
 pub mod rescue;
 pub mod reveal;
 mod revocation;
+pub mod rotate_grant;
 pub mod rotate_key;
 mod siblings;
 pub mod status;
@@ -189,6 +191,13 @@ pub enum Notice {
         profile: ProfileName,
         /// Its provider.
         provider: String,
+    },
+    /// Whether a new grant still works after the old one was revoked could not be seen.
+    NotProven {
+        /// Of which profile.
+        profile: ProfileName,
+        /// Why.
+        why: String,
     },
     /// A key slot works, and should be made stronger or safer.
     WeakUnlock {

@@ -377,7 +377,12 @@ pub(super) fn ask_twice<T>(
 
 /// The refresh token of the answer, if it is another one.
 fn rotated<'a>(answer: &'a TokenAnswer, old: &SecretString) -> Option<&'a SecretString> {
-    answer.refresh_token.as_ref().filter(|new| new.expose_secret() != old.expose_secret())
+    answer.refresh_token.as_ref().filter(|new| is_other(new, old))
+}
+
+/// Whether two tokens are not the same one.
+pub(super) fn is_other(new: &SecretString, old: &SecretString) -> bool {
+    new.expose_secret() != old.expose_secret()
 }
 
 /// The access token of an answer that came at `now`.

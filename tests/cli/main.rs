@@ -64,6 +64,7 @@ mod readme;
 mod recovery;
 mod rescue;
 mod rollback;
+mod rotate_grant;
 mod rotate_key;
 mod sealed;
 mod shell_secrets;

@@ -1,5 +1,6 @@
 //! `vault rotate`: renews the vault key, or a secret of a provider.
 
+mod grant;
 mod key;
 
 use clap::Subcommand;
@@ -25,11 +26,14 @@ pub(super) struct Args {
 enum Action {
     /// Seal everything to a new vault key
     Key(key::Args),
+    /// Log a profile in anew and retire its old refresh token
+    Grant(grant::Args),
 }
 
 /// Runs it.
 pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     match args.command.unwrap_or(Action::Key(args.key)) {
         Action::Key(args) => key::run(session, &args),
+        Action::Grant(args) => grant::run(session, args),
     }
 }
