@@ -63,7 +63,7 @@ fn a_rotation_brings_a_new_login_and_then_revokes_the_old_token() {
     home.consent(&ROTATE).expect_code(0).expect_said("the refresh token before is revoked");
 
     let asked = provider.requests_to(Endpoint::Authorize);
-    assert_eq!(asked[0].query("prompt"), Some("consent"));
+    assert_eq!(asked[0].param("prompt"), Some("consent"));
     let revoked = provider.requests_to(Endpoint::Revoke);
     assert_eq!(revoked[0].field("token"), Some(&*old));
     assert_eq!(provider.families_revoked().len(), 1);
@@ -123,7 +123,7 @@ fn where_a_revocation_would_end_the_new_login_too_the_old_token_is_only_forgotte
     let run = home.consent(&ROTATE).expect_code(0);
 
     let _ = run.expect_said("that would have ended the new login too").expect_said("--compromised");
-    assert_eq!(provider.requests_to(Endpoint::Authorize)[0].query("access_type"), Some("offline"));
+    assert_eq!(provider.requests_to(Endpoint::Authorize)[0].param("access_type"), Some("offline"));
     assert_eq!(provider.count(Endpoint::Revoke), 0);
     assert_renewed(&provider, &home, &old);
     home.run(&["token", "twin", "--refresh"]).expect_code(0);
