@@ -205,6 +205,15 @@ fn a_logout_killed_at_any_change_is_finished_by_the_next_run() {
 }
 
 #[test]
+fn a_logout_that_ends_other_logins_too_is_finished_by_the_next_run_wherever_it_was_killed() {
+    let (provider, home) = crate::logout::at_google(&["work", "twin", "other"]);
+    let stage = Stage::of(provider, home);
+    Case { arguments: &["logout", "work", "--yes"], run: alone, done: 0, work: None }.hold(&stage, |home| {
+        is_logged_out(&stage, home) && json(home.profile("twin"))["grant"]["state"] == "dead"
+    });
+}
+
+#[test]
 fn a_rotation_killed_at_any_change_leaves_a_login_that_works_and_is_finished_by_the_next_run() {
     let stage = Stage::with_grace();
     let arguments = ["rotate", "grant", "work", "--no-browser"];
