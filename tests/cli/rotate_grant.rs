@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json as value};
 
-use crate::expiry::{API_KEY, LONG, assert_no_stray_file, refresh_token};
+use crate::expiry::{API_KEY, LONG, assert_no_stray_file, beside, finish, refresh_token, second, start};
 use crate::forge;
 use crate::home::{Home, Run};
 use crate::logout::at_google;
@@ -305,6 +305,73 @@ fn who_was_never_logged_in_has_nothing_to_rotate() {
     home.run(&["rotate", "grant", "later"]).expect_code(5).expect_said("vault login later");
     home.run(&["rotate", "grant", "work", "--flow", "none"]).expect_code(2);
     home.run(&["rotate", "grant", "wrok"]).expect_code(3);
+}
+
+#[test]
+fn tokens_are_to_be_had_during_a_rotation_and_each_of_them_works() {
+    let (provider, home, old) = logged_in();
+    provider.script(Endpoint::Revoke, vec![Fault::Hold]);
+    let login = home.start_login(&ROTATE);
+    // The user is in the browser: nobody waits.
+    let before = home.run(&["token", "work", "--refresh"]).answer();
+    assert!(provider.is_live_access_token(&before));
+    let spent = refresh_token(&home);
+    let _ = crate::provider::browser::consent(&login.url.clone().unwrap());
+    assert!(provider.wait_until_holding(1, LONG));
+    assert_eq!(previous(&home), Some(spent.clone()), "what a refresh has brought meanwhile is retired");
+    let cached = home.run(&["token", "work"]).answer();
+    let asking: Vec<_> = (0..4).map(|_| start(&home, &["token", "work", "--refresh"])).collect();
+    provider.release();
+
+    login.finish(&ROTATE).expect_code(0);
+    for child in asking {
+        let token = finish(child, &["token"]).answer();
+        assert!(provider.is_live_access_token(&token));
+    }
+    assert!(provider.is_live_access_token(&cached));
+    assert!(!provider.is_live_access_token(&before), "it went with the old login");
+    assert!(!provider.live_refresh_tokens().contains(&spent));
+    assert_renewed(&provider, &home, &old);
+}
+
+#[test]
+fn a_rotation_during_another_one_does_not_lose_the_token_that_waits() {
+    let (provider, home, old) = logged_in();
+    let late = home.start_login(&ROTATE);
+    provider.script(Endpoint::Revoke, vec![Fault::unavailable(7)]);
+    home.consent(&ROTATE).expect_code(13);
+
+    let _ = crate::provider::browser::consent(&late.url.clone().unwrap());
+    late.finish(&ROTATE).expect_code(8).expect_said("changed by another process");
+
+    assert_eq!(previous(&home).as_deref(), Some(&*old));
+    home.run(&["rotate", "grant", "work"]).expect_code(0);
+    assert_renewed(&provider, &home, &old);
+}
+
+#[test]
+fn a_rotation_that_is_printed_as_a_rescue_brings_both_tokens_back() {
+    let (provider, home, old) = logged_in();
+    provider.script(Endpoint::Token, vec![Fault::CommitThenHold]);
+    let login = home.start_login(&ROTATE);
+    let url = login.url.clone().unwrap();
+    let browser = std::thread::spawn(move || crate::provider::browser::consent(&url));
+    assert!(provider.wait_until_holding(1, LONG));
+    let places = [beside(&home), second(&home)];
+    for place in &places {
+        std::fs::remove_file(place).unwrap();
+        std::fs::create_dir(place).unwrap();
+    }
+    provider.release();
+    let _ = browser.join().unwrap();
+    let run = login.finish(&ROTATE).expect_code(11);
+    places.iter().for_each(|place| std::fs::remove_dir(place).unwrap());
+    // A change meanwhile is not possible, and neither is a second rotation without a consent.
+    let _ = home.run_with_input(&["import-rescue"], &run.stderr).expect_code(0);
+
+    assert_eq!(previous(&home).as_deref(), Some(&*old));
+    home.run(&["rotate", "grant", "work"]).expect_code(0);
+    assert_renewed(&provider, &home, &old);
 }
 
 #[test]
