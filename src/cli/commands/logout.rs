@@ -19,11 +19,12 @@ use crate::ops::logout::{Ending, LoggedOut, MayEnd, Request, logout, logout_all}
 #[command(after_help = "\
 Examples:
   vault logout work
-  vault logout work --local-only        the provider is not asked, and its grant lives on
-  vault logout --all                    goes on after a failure; run it again to finish
+  vault logout work --local-only     the grant lives on at the provider
+  vault logout --all                 goes on after a failure; run it again
 
-At Google, one revocation ends all logins of the same user and client. Other profiles that lose
-theirs are named before, and `--yes` accepts that where nobody can be asked.")]
+At Google, one revocation ends all logins of the same user and client. Other
+profiles that lose theirs are named before; `--yes` accepts that where nobody
+can be asked.")]
 pub(super) struct Args {
     #[command(flatten)]
     profile: ProfileArg,

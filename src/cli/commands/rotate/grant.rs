@@ -15,15 +15,16 @@ use crate::ops::rotate_grant::{Previous, Rotated, finish, rotate, rotate_comprom
 use crate::ops::{Context, Unlocked};
 
 /// Log a profile in anew and retire its old refresh token
-///
-/// The same account must consent. The new login is saved first; then the old refresh token is revoked,
-/// where that does not end the new login too: at Google it would, and so it is only forgotten. If it
-/// cannot be revoked now, it is kept sealed, and the same command tries again without a new consent.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   vault rotate grant work
-  vault rotate grant work --compromised      somebody else may have the token")]
+  vault rotate grant work --compromised      somebody else may have the token
+
+The same account must consent. The new login is saved first; then the old
+refresh token is revoked, unless that would end the new login too: at Google it
+would, and the old token is only forgotten. If it cannot be revoked now, it is
+kept sealed, and the same command tries again without a new consent.")]
 pub(super) struct Args {
     #[command(flatten)]
     profile: ProfileArg,
