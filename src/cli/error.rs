@@ -120,6 +120,7 @@ fn details(error: &ops::Error) -> Vec<String> {
         }
         ops::Error::SlotsNotCarried { slots } => slots.iter().map(attempt).collect(),
         ops::Error::NotAllVerified { failed, .. } => failed.iter().map(not_verified).collect(),
+        ops::Error::PartlyDone { failed, .. } => failed.iter().map(not_done).collect(),
         _ => Vec::new(),
     }
 }
@@ -128,6 +129,10 @@ fn details(error: &ops::Error) -> Vec<String> {
 fn not_verified((document, error): &(String, Box<ops::Error>)) -> String {
     let reason = Failure::of(Code::Integrity, error).messages.join(": ");
     if reason.starts_with(document) { reason } else { format!("{document}: {reason}") }
+}
+
+fn not_done((what, error): &(String, Box<ops::Error>)) -> String {
+    format!("{what}: {}", Failure::of(Code::Partial, error).messages.join(": "))
 }
 
 fn attempt(attempt: &unlock::Attempt) -> String {
@@ -151,7 +156,7 @@ fn code(error: &ops::Error) -> Code {
         E::KeyPartlyRotated { .. } => Code::Partial,
         E::Agent(unlock::agent::Error::Protocol(agent_protocol::Error::Version { .. })) => Code::Newer,
         E::Agent(_) => Code::Refused,
-        E::OAuth(error) => oauth_code(error),
+        E::OAuth(error) | E::NotRevoked { source: error, .. } => oauth_code(error),
         E::Document { source: seal::Error::Newer { .. }, .. } => Code::Newer,
         E::Document { .. }
         | E::ManifestMissing
@@ -178,6 +183,7 @@ fn code(error: &ops::Error) -> Code {
         | E::LastSlot
         | E::WouldForgetLogin { .. }
         | E::AccountUnknown { .. }
+        | E::EndsSiblings { .. }
         | E::RefreshRefused { .. }
         | E::PublicClient { .. }
         | E::OtherClientFile { .. }
@@ -190,10 +196,13 @@ fn code(error: &ops::Error) -> Code {
         | E::BadRescue(_) => Code::Refused,
         // RFC 6749, 5.2: the code or the user's consent is at fault, not the client.
         E::CodeRefused(server) if server.error != "invalid_grant" => Code::Refused,
-        E::LoginNeeded { .. } | E::GrantRefused { .. } | E::CodeRefused(_) => Code::LoginNeeded,
+        E::LoginNeeded { .. } | E::GrantRefused { .. } | E::EndedTogether { .. } | E::CodeRefused(_) => {
+            Code::LoginNeeded
+        }
         E::OutOfMemory | E::ProofNotSaved { .. } => Code::Storage,
         E::Rescue { .. } => Code::Rescue,
         E::SecretWaits { .. } => Code::Partial,
+        E::Unfinished { .. } | E::PartlyDone { .. } => Code::Partial,
     }
 }
 

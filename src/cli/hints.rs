@@ -99,8 +99,21 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         }
         E::ClientInUse { .. } => "remove these profiles, or link them to another client, first".into(),
         E::LoginNeeded { profile, .. } => format!("run `vault login {profile}`"),
+        E::NotRevoked { profile, source } => return not_revoked_hints(profile.as_str(), source),
+        E::EndsSiblings { .. } => {
+            "add `--yes` if they may end too; each of them then needs a login of its own".into()
+        }
+        E::EndedTogether { profile, .. } => {
+            return vec![
+                format!("run `vault login {profile}`"),
+                format!("next time `vault rotate grant {profile} --compromised` revokes the old one first"),
+            ];
+        }
+        E::Unfinished { next, source, .. } => return [of(source), vec![next.clone()]].concat(),
+        E::PartlyDone { .. } => "mend what is said above, then run the same command again".into(),
         E::OtherAccount { .. } => {
-            "choose the right account in the browser, or add `--replace-account` to link the other one".into()
+            "choose the right account in the browser; `vault login NAME --replace-account` links the other one"
+                .into()
         }
         E::CodeRefused(_) => "check the client id and secret, then log in again".into(),
         E::OutOfMemory => "nothing was sent; raise the limit (`ulimit -v`), then try again".into(),
@@ -111,13 +124,16 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
             "make room, then pass the block below to `vault import-rescue`; keep it until that is done".into()
         }
         E::RescueOutstanding { profile } => {
-            format!("pass the block to `vault import-rescue`; if it is lost, run `vault login {profile}`")
+            format!(
+                "pass the block to `vault import-rescue`; if it is lost, run `vault login {profile}` or \
+                 `vault logout {profile} --local-only`"
+            )
         }
         E::WouldForgetLogin { .. } => {
             "add `--forget-login` if that is meant, and log in again afterwards".into()
         }
         E::AccountUnknown { .. } => {
-            "ask for the scopes `openid` and `email`, or add `--replace-account` if you are sure".into()
+            "ask for the scopes `openid` and `email`; `vault login NAME --replace-account` takes it unseen".into()
         }
         E::OtherVault { kid, .. } => format!(
             "if you have put another vault there yourself, run `vault key accept {kid}`; if not, somebody has \
@@ -271,6 +287,19 @@ fn oauth_hints(error: &oauth::Error) -> Vec<String> {
         _ => return Vec::new(),
     };
     vec![hint.to_owned()]
+}
+
+fn not_revoked_hints(profile: &str, error: &oauth::Error) -> Vec<String> {
+    let mut hints = oauth_hints(error);
+    hints.push(format!(
+        "or forget it on this machine only, where it lives on at the provider: `vault logout {profile} --local-only`"
+    ));
+    hints
+}
+
+/// Where a user ends a grant by hand.
+pub(super) fn grants_page(provider: &str) -> &'static str {
+    provider::get(provider).grants_page.unwrap_or("the provider's page for connected apps")
 }
 
 fn obstacle_hint(obstacle: &Obstacle) -> &'static str {

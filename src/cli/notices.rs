@@ -1,6 +1,7 @@
 //! What a person is told while an operation goes on.
 
 use super::age_words;
+use super::hints::grants_page;
 use super::hints::some;
 use super::output::Output;
 use crate::ops::{Notice, Notices};
@@ -92,6 +93,14 @@ fn words(notice: &Notice) -> Words {
         Notice::NotRefreshable => {
             Warning("the provider gave no refresh token: this login ends with its access token".to_owned())
         }
+        Notice::MayHaveNewer { profile, provider } => Warning(format!(
+            "the answer to an earlier refresh of `{profile}` was lost, and with it perhaps a newer token, which may live on; \
+             see {}",
+            grants_page(provider)
+        )),
+        Notice::NotProven { profile, why } => Warning(format!(
+            "that the new login of `{profile}` has outlived the old one is not proven: {why}"
+        )),
         Notice::WeakUnlock { what } => Warning(what.clone()),
     }
 }

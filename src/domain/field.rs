@@ -102,6 +102,8 @@ pub enum SealedField {
     ClientSecretPrevious,
     /// In a profile.
     RefreshToken,
+    /// In a profile: the one before, until it is retired at the provider.
+    RefreshTokenPrevious,
 }
 
 impl SealedField {
@@ -117,6 +119,7 @@ impl SealedField {
             Self::ClientSecretNext => "client_secret_next",
             Self::ClientSecretPrevious => "client_secret_previous",
             Self::RefreshToken => "refresh_token",
+            Self::RefreshTokenPrevious => "refresh_token_previous",
         }
     }
 }

@@ -43,6 +43,15 @@ impl Account {
             },
         }
     }
+
+    /// Whether nothing that is known of the two tells them apart.
+    pub fn may_be(&self, other: &Self) -> bool {
+        match ((&self.subject, &other.subject), (&self.email, &other.email)) {
+            ((Some(one), Some(two)), _) => one == two,
+            (_, (Some(one), Some(two))) => one.eq_ignore_ascii_case(two),
+            _ => true,
+        }
+    }
 }
 
 /// Scopes as they were asked for and as the user granted them.
@@ -103,6 +112,16 @@ mod tests {
         assert!(asked.is_same_as(&account(Some("me@work.example"), Some("1"))));
         assert!(!asked.is_same_as(&account(Some("you@work.example"), Some("1"))));
         assert!(!asked.is_same_as(&account(None, Some("1"))));
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_may_be_one_account() {
+        let (one, two) = (account(Some("me@x.example"), Some("1")), account(Some("Me@x.example"), None));
+        assert!(one.may_be(&two) && two.may_be(&one));
+        assert!(one.may_be(&account(None, None)) && account(None, Some("7")).may_be(&two));
+
+        assert!(!one.may_be(&account(Some("me@x.example"), Some("2"))));
+        assert!(!two.may_be(&account(Some("you@x.example"), Some("1"))));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod id_token;
 mod json;
 mod obstacle;
 pub mod provider;
+pub mod revocation;
 #[cfg(test)]
 mod script;
 pub mod token_endpoint;

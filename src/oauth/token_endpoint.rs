@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use super::json::{self, Members, Value};
 use super::{Authorization, Error, Http, Method, Request, Response, ServerError, printable};
@@ -80,23 +81,38 @@ pub fn exchange_code(
     ask(http, credentials, form, timeout)
 }
 
-type Form = Vec<(&'static str, SecretString)>;
+/// The fields of a request (RFC 6749, appendix B).
+pub(super) type Form = Vec<(&'static str, SecretString)>;
 
 fn ask(
     http: &dyn Http,
     credentials: &Credentials<'_>,
-    mut form: Form,
+    form: Form,
     timeout: Duration,
 ) -> Result<TokenAnswer, Error> {
-    let binding = credentials.binding;
-    let missing = |what: &str| Error::policy(format!("the sealed secret does not name its {what}"));
-    let url = binding.token_endpoint.clone().ok_or_else(|| missing("token endpoint"))?;
-    let client_id = binding.client_id.as_deref().ok_or_else(|| missing("client"))?;
+    let url = credentials.binding.token_endpoint.clone().ok_or_else(|| unnamed("token endpoint"))?;
+    let (request, response) = post(http, credentials, url, form, timeout)?;
+    judge(&response, &sent_secrets(&request))
+}
 
+/// Sends a form to `url` and proves who sends it.
+pub(super) fn post(
+    http: &dyn Http,
+    credentials: &Credentials<'_>,
+    url: Url,
+    mut form: Form,
+    timeout: Duration,
+) -> Result<(Request, Response), Error> {
+    let binding = credentials.binding;
+    let client_id = binding.client_id.as_deref().ok_or_else(|| unnamed("client"))?;
     let authorization = authenticate(&mut form, client_id, binding.client_auth, credentials.secret);
     let request = Request { method: Method::PostForm(form), url, authorization, timeout };
     let response = http.send(&request)?;
-    judge(&response, &sent_secrets(&request))
+    Ok((request, response))
+}
+
+fn unnamed(what: &str) -> Error {
+    Error::policy(format!("the sealed secret does not name its {what}"))
 }
 
 /// RFC 6749, 2.3.1: in the header or in the body, never in both.
@@ -119,10 +135,11 @@ fn authenticate(
 }
 
 /// What of the request must not come back in an error.
-fn sent_secrets(request: &Request) -> Vec<&SecretString> {
+pub(super) fn sent_secrets(request: &Request) -> Vec<&SecretString> {
     let mut secrets = Vec::new();
     if let Method::PostForm(form) = &request.method {
-        let is_secret = |name: &str| !matches!(name, "grant_type" | "client_id" | "redirect_uri");
+        let is_secret =
+            |name: &str| !matches!(name, "grant_type" | "client_id" | "redirect_uri" | "token_type_hint");
         secrets.extend(form.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value));
     }
     if let Some(Authorization::Basic { secret, .. }) = &request.authorization {
@@ -135,9 +152,7 @@ fn sent_secrets(request: &Request) -> Vec<&SecretString> {
 fn judge(response: &Response, sent: &[&SecretString]) -> Result<TokenAnswer, Error> {
     let status = response.status;
     if response.is_redirect() {
-        return Err(Error::nonsense(format!(
-            "the token endpoint redirects (HTTP status {status}), which is not followed"
-        )));
+        return Err(redirected("token", status));
     }
     let (members, is_whole) = json::salvage(&response.body);
     if response.is_unavailable() {
@@ -149,15 +164,27 @@ fn judge(response: &Response, sent: &[&SecretString]) -> Result<TokenAnswer, Err
     if response.is_success() {
         return answer::read(&members, is_whole, response.date);
     }
-    if status == 401 {
+    Err(refused_or_odd("token", response, sent))
+}
+
+/// Nothing with a secret in it follows a redirect.
+pub(super) fn redirected(endpoint: &str, status: u16) -> Error {
+    Error::nonsense(format!(
+        "the {endpoint} endpoint redirects (HTTP status {status}), which is not followed"
+    ))
+}
+
+/// A failure without an OAuth error in it.
+pub(super) fn refused_or_odd(endpoint: &str, response: &Response, sent: &[&SecretString]) -> Error {
+    match response.status {
         // RFC 6749, 5.2: 401 is how a client is told that it was not recognised.
-        return Err(Error::Refused(ServerError::new("invalid_client", status)));
+        401 => Error::Refused(ServerError::new("invalid_client", 401)),
+        _ => Error::nonsense(unexpected(endpoint, response, sent)),
     }
-    Err(Error::nonsense(unexpected(response, sent)))
 }
 
 /// Some errors say nothing about us: they are the server's own trouble (RFC 6749, 4.1.2.1).
-fn weigh(error: ServerError, response: &Response) -> Error {
+pub(super) fn weigh(error: ServerError, response: &Response) -> Error {
     match error.error.as_str() {
         "temporarily_unavailable"
         | "server_error"
@@ -171,7 +198,7 @@ fn weigh(error: ServerError, response: &Response) -> Error {
 }
 
 /// The error in a body, in the form of RFC 6749, 5.2, or in the form of Google's other APIs.
-fn server_error(members: &Members, status: u16, sent: &[&SecretString]) -> Option<ServerError> {
+pub(super) fn server_error(members: &Members, status: u16, sent: &[&SecretString]) -> Option<ServerError> {
     let text = |members: &Members, key: &str| members.text(key).map(|text| redacted(text, sent));
     match members.get("error")? {
         Value::Text(code) if !code.trim().is_empty() => {
@@ -202,8 +229,9 @@ fn redacted(text: &str, sent: &[&SecretString]) -> String {
 }
 
 /// An error page that is no OAuth error. Its first words help people; a token is never among them.
-fn unexpected(response: &Response, sent: &[&SecretString]) -> String {
-    let what = format!("the token endpoint answers with HTTP status {} and no OAuth error", response.status);
+fn unexpected(endpoint: &str, response: &Response, sent: &[&SecretString]) -> String {
+    let what =
+        format!("the {endpoint} endpoint answers with HTTP status {} and no OAuth error", response.status);
     let body = String::from_utf8_lossy(&response.body);
     if body.contains("_token") {
         return what;

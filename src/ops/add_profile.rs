@@ -129,7 +129,13 @@ impl Plan {
             }
         };
         self.profile.client = client.id.clone();
-        Ok(Party { facts: self.profile, document: Place::New(random_id()), client, api_key: self.api_key })
+        Ok(Party {
+            facts: self.profile,
+            document: Place::New(random_id()),
+            client,
+            api_key: self.api_key,
+            previous: None,
+        })
     }
 }
 

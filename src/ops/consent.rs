@@ -55,6 +55,9 @@ pub struct Request<'a> {
     pub patience: Duration,
     /// Whether another account may take the place of the linked one.
     pub replace_account: bool,
+    /// Whether a consent that still works is to be replaced: the user is asked although nothing new is
+    /// wanted, and the old refresh token is kept beside the new one, to be retired.
+    pub renews: bool,
 }
 
 /// What came back from the browser, with the secrets of its flow.
@@ -74,11 +77,13 @@ pub(super) fn consent(
     // Bound before the URL is made: nobody else can take the port in between.
     let listener = Listener::bind(client.redirect_uri.as_ref())?;
     let hint = profile.account.label().map(str::to_owned);
-    let consent = Consent {
-        scopes: profile.scopes.asked.clone(),
-        extra: provider::get(&profile.provider).consent_parameters(hint.is_some(), &profile.scopes.asked),
-        login_hint: hint,
-    };
+    let mut extra =
+        provider::get(&profile.provider).consent_parameters(hint.is_some(), &profile.scopes.asked);
+    if request.renews && !extra.iter().any(|(name, _)| *name == "prompt") {
+        // OpenID Connect Core, 3.1.2.1. Who does not know it ignores it (RFC 6749, 3.1).
+        extra.push(("prompt", "consent".to_owned()));
+    }
+    let consent = Consent { scopes: profile.scopes.asked.clone(), extra, login_hint: hint };
     let flow = Flow::begin(client, &consent, listener.redirect_uri().clone());
     log::debug!("consent at {}", client.endpoints.authorization);
 

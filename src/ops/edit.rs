@@ -114,7 +114,7 @@ fn link(
     facts.client = new.document.id().clone();
     facts.provider.clone_from(&new.facts.provider);
     facts.grant = None;
-    let draft = draft.without(SealedField::RefreshToken);
+    let draft = forget_tokens(draft);
     if old == Some(new.facts.issuer) {
         return Ok(draft);
     }
@@ -130,7 +130,11 @@ fn relink_account(profile: &Loaded<Profile>, facts: &mut Profile, account: Strin
     }
     facts.account = Account { email: Some(account), subject: None };
     facts.grant = None;
-    draft.without(SealedField::RefreshToken)
+    forget_tokens(draft)
+}
+
+fn forget_tokens(draft: Draft) -> Draft {
+    draft.without(SealedField::RefreshToken).without(SealedField::RefreshTokenPrevious)
 }
 
 fn update(

@@ -244,6 +244,58 @@ pub enum Error {
         #[source]
         source: Box<Self>,
     },
+    /// The provider was asked to end a grant and has not; it is kept as it is.
+    #[error("the login of profile `{profile}` could not be revoked; it is kept")]
+    NotRevoked {
+        /// The profile.
+        profile: ProfileName,
+        /// What the provider, or the way to it, said.
+        #[source]
+        source: oauth::Error,
+    },
+    /// Revoking one grant would end others of the same user and client.
+    #[error(
+        "to revoke the login of profile `{profile}` also ends {}, of the same user and client",
+        listed(siblings)
+    )]
+    EndsSiblings {
+        /// The profile.
+        profile: ProfileName,
+        /// The profiles that would lose their login too.
+        siblings: Vec<ProfileName>,
+    },
+    /// The provider has taken one token back and ended two grants.
+    #[error("with its previous login, the provider has also ended the new one of profile `{profile}`")]
+    EndedTogether {
+        /// The profile.
+        profile: ProfileName,
+        /// What the provider said to the new one.
+        #[source]
+        source: Box<Self>,
+    },
+    /// What cannot be taken back is done, and the rest is not.
+    #[error("{what}")]
+    Unfinished {
+        /// What is done, and what is not.
+        what: String,
+        /// What would finish it.
+        next: String,
+        /// Why it is not.
+        #[source]
+        source: Box<Self>,
+    },
+    /// Some of several things are done.
+    #[error("{done} of {total} {what}")]
+    PartlyDone {
+        /// How many.
+        done: usize,
+        /// Of how many.
+        total: usize,
+        /// What they are, and what has been done with them.
+        what: &'static str,
+        /// Which were not done, and why.
+        failed: Vec<(String, Box<Self>)>,
+    },
     /// Another account consented than the one that was asked for or linked.
     #[error("the provider says that this is {}, not {}", named(found), named(expected))]
     OtherAccount {
@@ -366,6 +418,11 @@ pub enum Error {
         /// What did pass.
         passed: super::verify::Summary,
     },
+}
+
+fn listed(profiles: &[ProfileName]) -> String {
+    let names: Vec<String> = profiles.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 fn named(account: &Account) -> &str {

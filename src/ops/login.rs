@@ -2,22 +2,19 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use secrecy::SecretString;
 use url::Url;
 
 use super::clients::Candidate;
 use super::consent::{Consented, Request, asked_scopes, consent};
-use super::refresh::{self, ask_twice};
-use super::{Context, Error, Notice, Unlocked, cache, documents, recover, rescue, successor};
-use crate::domain::{
-    Account, Binding, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName, Scopes, SealedField,
-    renewal_after,
-};
+use super::new_consent::NewConsent;
+use super::refresh::ask_twice;
+use super::{Context, Error, Loaded, Unlocked, documents, recover, rescue, successor};
+use crate::domain::{Account, Binding, ClientAuth, DocumentId, Profile, ProfileName, SealedField};
 use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
-use crate::oauth::{self, id_token, provider, userinfo};
+use crate::oauth::{self, id_token, userinfo};
 use crate::seal::{Draft, Format, Verified};
-use crate::store::{Access, Expected, Lock, Name, Revision, Target};
+use crate::store::{self, Access, Expected, Lock, Name, Target};
 use crate::system::{Deferral, random_id};
 
 /// How long userinfo may take.
@@ -59,9 +56,30 @@ pub fn login(
             );
         }
         let facts = Profile { scopes: profile.scopes.clone(), ..current.facts.clone() };
-        let party = Party { facts, document: Place::Stored(current.document), client, api_key: None };
+        let previous = if request.renews { to_retire(vault, &current, &client)? } else { None };
+        let document = Place::Stored(current.document);
+        let party = Party { facts, document, client, api_key: None, previous };
         exchange(ctx, vault, party, consented, request.replace_account)
     })
+}
+
+/// The refresh token that a new consent is to replace, and that is kept until it is retired.
+fn to_retire(
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+    client: &Candidate,
+) -> Result<Option<SecretString>, Error> {
+    let name = Name::Profile(profile.facts.name.clone());
+    if profile.document.holds(SealedField::RefreshTokenPrevious) {
+        // Somebody else has rotated it meanwhile, and there is room for one.
+        return Err(store::Error::Conflict { name: name.to_string() }.into());
+    }
+    if !profile.document.holds(SealedField::RefreshToken) {
+        return Ok(None);
+    }
+    let opened = profile.document.open(&vault.keys, SealedField::RefreshToken, &client.facts.binding());
+    let (token, _) = opened.map_err(documents::refused(&name))?;
+    Ok(Some(token))
 }
 
 /// Who is to get the grant.
@@ -71,6 +89,8 @@ pub(super) struct Party {
     pub(super) client: Candidate,
     /// An API key that comes with a new profile.
     pub(super) api_key: Option<SecretString>,
+    /// The refresh token that is kept beside a new one, until it is retired at the provider.
+    pub(super) previous: Option<SecretString>,
 }
 
 impl Party {
@@ -83,7 +103,7 @@ impl Party {
     }
 
     /// The start of the profile's next generation, with its API key if that is new.
-    fn draft(&self, vault: &Unlocked) -> Draft {
+    pub(super) fn draft(&self, vault: &Unlocked) -> Draft {
         let draft = self.document.next(vault);
         match &self.api_key {
             Some(key) => {
@@ -330,110 +350,5 @@ fn ask_userinfo(
             Ok(account)
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-/// A consent that is not saved yet.
-struct NewConsent {
-    grant_id: DocumentId,
-    account: Account,
-    answer: TokenAnswer,
-    /// Whether the stored refresh token has a successor that was only printed.
-    old_is_spent: bool,
-    /// When the refresh token before it counts as issued.
-    renewed_before: Option<Timestamp>,
-    now: Timestamp,
-}
-
-impl NewConsent {
-    fn save(
-        self,
-        ctx: Context<'_>,
-        vault: &Unlocked,
-        party: &Party,
-        reservation: Box<dyn crate::store::Reservation>,
-    ) -> Result<Profile, Error> {
-        let scopes = self.granted(ctx, party);
-        let facts = Profile {
-            account: self.account.clone(),
-            scopes: crate::domain::ScopeRecord {
-                asked: party.facts.scopes.asked.clone(),
-                granted: scopes.clone(),
-            },
-            grant: Some(self.grant(ctx, party)),
-            ..party.facts.clone()
-        };
-        let draft = party.draft(vault).facts(&facts);
-        let draft = match &self.answer.refresh_token {
-            Some(token) => {
-                draft.seal(&vault.keys, SealedField::RefreshToken, &party.client.facts.binding(), token)
-            }
-            None if self.continues(party).is_some() => draft,
-            // Of another account, or refused: it must not be handed out as the one of this login.
-            None => draft.without(SealedField::RefreshToken),
-        };
-        let successor = draft.sign(&vault.keys);
-        successor::save(ctx, vault, &facts.name, reservation, &successor)?;
-        self.cache(ctx, vault, party, successor, &facts);
-        Ok(facts)
-    }
-
-    fn granted(&self, ctx: Context<'_>, party: &Party) -> Scopes {
-        let asked = &party.facts.scopes.asked;
-        let granted = self.answer.scope.clone().unwrap_or_else(|| asked.clone());
-        let provider = provider::get(&party.facts.provider);
-        let missing = provider.missing_scopes(asked, &granted);
-        // Some servers grant the scope by a refresh token and do not name it.
-        let lasts = self.answer.refresh_token.is_some();
-        if missing.iter().any(|scope| !(lasts && scope == provider::OFFLINE)) {
-            ctx.notices.notice(&Notice::ScopesMissing { missing });
-        }
-        let beyond = provider.missing_scopes(&granted, asked);
-        // Who asks for none leaves the choice to the server: RFC 6749, 3.3.
-        if !beyond.is_empty() && !asked.is_empty() {
-            ctx.notices.notice(&Notice::ScopesBeyond { beyond });
-        }
-        granted
-    }
-
-    /// The new grant. Where the provider gave no new refresh token, the old one of the same account
-    /// goes on.
-    fn grant(&self, ctx: Context<'_>, party: &Party) -> Grant {
-        let end = self.answer.refresh_token_expires_in.and_then(|life| self.now.checked_add(life).ok());
-        match (&self.answer.refresh_token, self.continues(party)) {
-            (None, Some(old)) => Grant { id: self.grant_id.clone(), ..old.clone() },
-            (token, _) => {
-                if token.is_none() {
-                    ctx.notices.notice(&Notice::NotRefreshable);
-                }
-                Grant {
-                    id: self.grant_id.clone(),
-                    obtained_at: self.now,
-                    // Only where the clock was set back, so that a rescue from before does not look newer.
-                    refreshed_at: self
-                        .renewed_before
-                        .map(|before| renewal_after(before, self.now))
-                        .filter(|at| *at > self.now),
-                    expires_at: end,
-                    state: GrantState::Live,
-                    refreshable: token.is_some(),
-                }
-            }
-        }
-    }
-
-    /// The grant whose refresh token goes on where the provider gave no new one.
-    fn continues<'a>(&self, party: &'a Party) -> Option<&'a Grant> {
-        let old = party.facts.grant.as_ref();
-        old.filter(|old| old.refreshable && old.state == GrantState::Live)
-            .filter(|_| party.facts.account.is_same_as(&self.account) && !self.old_is_spent)
-    }
-
-    fn cache(&self, ctx: Context<'_>, vault: &Unlocked, party: &Party, document: Verified, facts: &Profile) {
-        let Some(grant) = facts.grant.clone() else { return };
-        let token = refresh::access_token(&self.answer, facts.scopes.granted.clone(), self.now);
-        let revision = Revision::of(&document.to_bytes());
-        let profile = documents::Loaded { document, facts: facts.clone(), revision };
-        cache::keep(ctx, vault, &profile, &grant, &party.client.facts.issuer, &token);
     }
 }

@@ -18,15 +18,20 @@ pub mod init;
 pub mod key_slots;
 pub mod log;
 pub mod login;
+pub mod logout;
+mod new_consent;
 mod recover;
 mod refresh;
 pub mod registry;
 pub mod rename;
 pub mod rescue;
 pub mod reveal;
+mod revocation;
 pub mod rotate_client_secret;
+pub mod rotate_grant;
 pub mod rotate_key;
 pub mod secrets;
+mod siblings;
 pub mod status;
 mod successor;
 pub mod token;
@@ -188,6 +193,21 @@ pub enum Notice {
     EmptyRefreshToken,
     /// The provider gave no refresh token: the grant ends with its access token.
     NotRefreshable,
+    /// The answer of an earlier refresh was lost: the provider may have given out a newer token then,
+    /// which the revocation of the stored one may not reach.
+    MayHaveNewer {
+        /// Of which profile.
+        profile: ProfileName,
+        /// Its provider.
+        provider: String,
+    },
+    /// Whether a new grant still works after the old one was revoked could not be seen.
+    NotProven {
+        /// Of which profile.
+        profile: ProfileName,
+        /// Why.
+        why: String,
+    },
     /// A key slot works, and should be made stronger or safer.
     WeakUnlock {
         /// What is weak about it.

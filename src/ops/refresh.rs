@@ -318,7 +318,7 @@ impl<'a> Turn<'a> {
         // What the user has to know is that the grant is refused, whether or not that can be noted. With a secret
         // that nobody has proven yet, the grant need not be at fault.
         if self.which == SealedField::ClientSecret
-            && let Err(error) = self.mark_dead()
+            && let Err(error) = mark_dead(self.ctx, self.vault, &self.profile)
         {
             log::warn!("the grant could not be marked as refused: {error}");
         }
@@ -345,15 +345,17 @@ impl<'a> Turn<'a> {
         let last_used = cache::find(self.ctx, self.vault, &self.profile).map(|found| found.obtained_at());
         diagnosis_facts(self.ctx, &self.profile.facts, &self.grant, last_used)
     }
+}
 
-    /// The bytes of the grant are kept: the provider may be wrong, or change its mind.
-    fn mark_dead(&self) -> Result<(), Error> {
-        let mut facts = self.profile.facts.clone();
-        facts.grant = Some(Grant { state: GrantState::Dead, ..self.grant.clone() });
-        let document = self.profile.next().facts(&facts).sign(&self.vault.keys);
-        let stored_as = Name::Profile(self.name().clone());
-        documents::save(self.ctx, &stored_as, &document, Expected::Revision(&self.profile.revision))
+/// The bytes of the grant are kept: the provider may be wrong, or change its mind.
+pub(super) fn mark_dead(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Result<(), Error> {
+    let mut facts = profile.facts.clone();
+    if let Some(grant) = &mut facts.grant {
+        grant.state = GrantState::Dead;
     }
+    let document = profile.next().facts(&facts).sign(&vault.keys);
+    let stored_as = Name::Profile(profile.facts.name.clone());
+    documents::save(ctx, &stored_as, &document, Expected::Revision(&profile.revision))
 }
 
 /// The facts that help to guess why a grant was refused.
@@ -377,7 +379,7 @@ pub(super) fn diagnosis_facts<'a>(
 /// The grant of the profile, if it can be refreshed.
 pub(super) fn usable_grant(ctx: Context<'_>, profile: &Profile) -> Result<Grant, Error> {
     let needed = |why| Error::LoginNeeded { profile: profile.name.clone(), why };
-    let grant = profile.grant.as_ref().ok_or_else(|| needed("it has never been logged in"))?;
+    let grant = profile.grant.as_ref().ok_or_else(|| needed("it is not logged in"))?;
     if grant.state == GrantState::Dead {
         return Err(Error::GrantRefused {
             profile: profile.name.clone(),
@@ -401,10 +403,10 @@ pub(super) fn usable_grant(ctx: Context<'_>, profile: &Profile) -> Result<Grant,
 /// That is safe because we hold the lock and have just read the token: nobody else here can know a
 /// newer one. If the provider had acted on the first, it either answers the second as well, or the
 /// new token was lost with the first answer anyway.
-pub(super) fn ask_twice(
+pub(super) fn ask_twice<T>(
     ctx: Context<'_>,
-    send: impl Fn(Duration) -> Result<TokenAnswer, oauth::Error>,
-) -> Result<TokenAnswer, oauth::Error> {
+    send: impl Fn(Duration) -> Result<T, oauth::Error>,
+) -> Result<T, oauth::Error> {
     let begun = ctx.clock.instant();
     let first = send(FIRST_TRY_LIMIT);
     let Err(oauth::Error::Lost { .. }) = first else { return first };
@@ -422,7 +424,12 @@ pub(super) fn ask_twice(
 
 /// The refresh token of the answer, if it is another one.
 fn rotated<'a>(answer: &'a TokenAnswer, old: &SecretString) -> Option<&'a SecretString> {
-    answer.refresh_token.as_ref().filter(|new| new.expose_secret() != old.expose_secret())
+    answer.refresh_token.as_ref().filter(|new| is_other(new, old))
+}
+
+/// Whether two tokens are not the same one.
+pub(super) fn is_other(new: &SecretString, old: &SecretString) -> bool {
+    new.expose_secret() != old.expose_secret()
 }
 
 /// The access token of an answer that came at `now`.

@@ -152,11 +152,15 @@ impl Rescued {
             scopes: self.facts.scopes.clone(),
             ..current.facts.clone()
         };
-        let document = current
-            .next()
-            .facts(&facts)
-            .seal(&vault.keys, SealedField::RefreshToken, &binding, &token)
-            .sign(&vault.keys);
+        let mut draft =
+            current.next().facts(&facts).seal(&vault.keys, SealedField::RefreshToken, &binding, &token);
+        if self.document.holds(SealedField::RefreshTokenPrevious) {
+            // The block is of a rotation, whose old token is not retired yet.
+            let opened = self.document.open(&vault.keys, SealedField::RefreshTokenPrevious, &binding);
+            let (previous, _) = opened.map_err(documents::refused(&stored_as))?;
+            draft = draft.seal(&vault.keys, SealedField::RefreshTokenPrevious, &binding, &previous);
+        }
+        let document = draft.sign(&vault.keys);
         documents::save(ctx, &stored_as, &document, Expected::Revision(&current.revision))
     }
 

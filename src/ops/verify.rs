@@ -169,7 +169,12 @@ fn check_profile(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) 
         reveal::of_profile(ctx, vault, profile, field)?;
     }
     // A profile whose client is gone is of no use, even if it holds nothing.
-    vault.client(ctx, &profile.facts.client)?;
+    let (_, client) = vault.client(ctx, &profile.facts.client)?;
+    if profile.document.holds(SealedField::RefreshTokenPrevious) {
+        let binding = client.facts.binding();
+        let previous = profile.document.open(&vault.keys, SealedField::RefreshTokenPrevious, &binding);
+        previous.map_err(documents::refused(&name))?;
+    }
     let found = opened(vault, &name, &profile.document)?;
     let successors = waiting(ctx, vault, &profile.facts.name)?;
     Ok(Summary { tokens: cached(ctx, vault, profile), successors, ..found })

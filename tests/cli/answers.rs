@@ -101,7 +101,7 @@ fn every_change_is_confirmed_in_a_line() {
     provider.configure(|config| config.clients[0].secrets.push("GOCSPX-new-secret".to_owned()));
 
     let mut transcript = Transcript::default();
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 19] = [
         &["use", "work"],
         &["edit", "work", "--set", "MY_TOKEN=access_token"],
         &["edit", "work", "--unset", "MY_TOKEN"],
@@ -115,9 +115,11 @@ fn every_change_is_confirmed_in_a_line() {
         &["client", "rename", "127.0.0.1", "company"],
         &["add-profile", "second", "--client", "company", "--flow", "none"],
         &["key", "add", "--recipient", "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
+        &["logout", "second"],
         &["remove", "second"],
         &["remove", "office"],
         &["client", "remove", "company"],
+        &["logout", "--all"],
         &["verify"],
     ];
     for arguments in commands {

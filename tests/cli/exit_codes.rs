@@ -1,7 +1,6 @@
 //! Every exit code that there is, reached by the real program, and compared with its documentation.
 //!
 //! 1 is a bug: no input reaches it, and a unit test in `src/cli/mod.rs` holds what a panic gives.
-//! 13 is held by `a_rotation_whose_disk_fails_after_the_proof_says_how_to_finish_it`.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -177,6 +176,16 @@ fn code_12_cancelled() {
     provider.next_consent(Consent::denied());
 
     home.consent(&["login", "work", "--no-browser"]).expect_code(12);
+}
+
+#[test]
+fn code_13_stopped_part_way() {
+    let provider = Provider::start(Config::default());
+    let home = Home::logged_in(&provider);
+    provider.script(Endpoint::Revoke, vec![Fault::unavailable(1)]);
+
+    home.consent(&["rotate", "grant", "work", "--no-browser"]).expect_code(13);
+    home.run(&["rotate", "grant", "work"]).expect_code(0);
 }
 
 #[test]

@@ -190,3 +190,35 @@ fn a_vault_killed_in_the_making_is_made_by_the_next_run() {
     eprintln!("kills of vault init: {tally:?}");
     home.add_profile(&provider, "work").expect_code(0);
 }
+
+/// The profile has no grant, and its refresh token does not work any more.
+fn is_logged_out(stage: &Stage, home: &Home) -> bool {
+    let live = stage.provider.live_refresh_tokens();
+    json(home.profile("work"))["grant"].is_null() && !live.contains(&stage.refresh_token)
+}
+
+#[test]
+fn a_logout_killed_at_any_change_is_finished_by_the_next_run() {
+    let stage = Stage::with_grace();
+    Case { arguments: &["logout", "work"], run: alone, done: 0, work: None }
+        .hold(&stage, |home| is_logged_out(&stage, home));
+}
+
+#[test]
+fn a_logout_that_ends_other_logins_too_is_finished_by_the_next_run_wherever_it_was_killed() {
+    let (provider, home) = crate::logout::at_google(&["work", "twin", "other"]);
+    let stage = Stage::of(provider, home);
+    Case { arguments: &["logout", "work", "--yes"], run: alone, done: 0, work: None }.hold(&stage, |home| {
+        is_logged_out(&stage, home) && json(home.profile("twin"))["grant"]["state"] == "dead"
+    });
+}
+
+#[test]
+fn a_rotation_killed_at_any_change_leaves_a_login_that_works_and_is_finished_by_the_next_run() {
+    let stage = Stage::with_grace();
+    let arguments = ["rotate", "grant", "work", "--no-browser"];
+    Case { arguments: &arguments, run: with_consent, done: 0, work: Some("work") }.hold(&stage, |home| {
+        let is_retired = !holds(&home.profile("work"), "refresh_token_previous");
+        is_retired && !stage.provider.live_refresh_tokens().contains(&stage.refresh_token)
+    });
+}

@@ -143,6 +143,55 @@ fn a_grant_that_was_revoked_elsewhere_wants_a_new_login() {
     home.run(&["token", "work", "--refresh"]).expect_code(0);
 }
 
+#[test]
+fn a_logout_ends_the_grant_at_a_server_that_others_wrote_however_the_client_proves_itself() {
+    let Some(server) = Server::start("{}") else { return };
+    let Some(curl) = outside::program("curl") else { return };
+    for (client, secret, said) in [
+        ("public", None, &[][..]),
+        ("basic", Some("basic-secret"), &[]),
+        ("post", Some("post-secret"), &["--client-auth", "post"]),
+    ] {
+        let home = Home::new();
+        server.add_profile(&home, client, secret, said).expect_code(0);
+        let token = home.run(&["reveal", "work", "refresh_token"]).answer();
+        let before = server.requests("/token/revocation");
+
+        home.run(&["logout", "work"]).expect_code(0).expect_said("its grant is revoked");
+
+        assert_eq!(server.requests("/token/revocation"), before + 1);
+        home.run(&["token", "work"]).expect_code(5);
+        let proof = secret.map_or(format!("client_id={client}"), |secret| {
+            format!("client_id={client}&client_secret={secret}")
+        });
+        let answer = Command::new(&curl)
+            .args(["-s", "-d", &format!("grant_type=refresh_token&refresh_token={token}&{proof}")])
+            .arg(format!("{}/token", server.issuer))
+            .output()
+            .unwrap();
+        assert!(String::from_utf8_lossy(&answer.stdout).contains("invalid_grant"), "{client}: {answer:?}");
+        server.consent(&home, &["login", "work", "--no-browser"]).expect_code(0);
+        home.run(&["token", "work", "--refresh"]).expect_code(0);
+    }
+}
+
+#[test]
+fn a_rotated_grant_outlives_the_old_one_at_a_server_that_others_wrote() {
+    let Some(server) = Server::start("{}") else { return };
+    let home = Home::new();
+    server.basic(&home, &[]).expect_code(0);
+    let old = home.run(&["reveal", "work", "refresh_token"]).answer();
+    let refreshed = server.requests("/token");
+
+    let run = server.consent(&home, &["rotate", "grant", "work", "--no-browser"]).expect_code(0);
+
+    run.expect_said("the refresh token before is revoked").expect_unsaid("warning");
+    assert_eq!(server.requests("/token/revocation"), 1);
+    assert_eq!(server.requests("/token"), refreshed + 2, "the code, and the proof");
+    assert_ne!(home.run(&["reveal", "work", "refresh_token"]).answer(), old);
+    home.run(&["token", "work", "--refresh"]).expect_code(0);
+}
+
 /// The server, as long as this lives.
 struct Server {
     issuer: String,

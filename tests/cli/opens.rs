@@ -108,6 +108,33 @@ fn a_refresh_opens_the_two_secrets_of_its_profile() {
 }
 
 #[test]
+fn a_logout_opens_the_two_secrets_of_its_profile() {
+    let scene = Scene::new();
+    let (work, client) = (read(&scene.home.profile("work")), read(&scene.client()));
+    let mut expected = [item("client_secret", &client), item("refresh_token", &work)];
+    expected.sort();
+
+    assert_eq!(opened(&scene.home, &["logout", "work"]), expected);
+    assert_eq!(opened(&scene.home, &["logout", "work"]), [""; 0]);
+    assert_eq!(opened(&scene.home, &["logout", "other", "--local-only"]), [""; 0]);
+}
+
+#[test]
+fn retiring_a_refresh_token_opens_that_one_and_not_the_present_one() {
+    let scene = Scene::new();
+    scene.provider.script(Endpoint::Revoke, vec![crate::provider::Fault::unavailable(1)]);
+    scene.home.consent(&["rotate", "grant", "work", "--no-browser"]).expect_code(13);
+    let (work, client) = (read(&scene.home.profile("work")), read(&scene.client()));
+
+    let opened = opened(&scene.home, &["rotate", "grant", "work"]);
+
+    let proof = [item("client_secret", &client), item("refresh_token", &work)];
+    let mut expected = [&proof[..], &[proof[0].clone(), item("refresh_token_previous", &work)]].concat();
+    expected.sort();
+    assert_eq!(opened, expected, "to revoke the one, and to prove the other");
+}
+
+#[test]
 fn a_refresh_of_a_public_client_opens_one_secret() {
     let provider = Provider::start(Config::default());
     let home = Home::new();

@@ -23,7 +23,7 @@ fn mend(place: &Path) {
 }
 
 /// A refresh during which these places fail.
-fn refresh_without(places: impl Fn(&Home) -> Vec<std::path::PathBuf>) -> (Provider, Home, Run) {
+pub fn refresh_without(places: impl Fn(&Home) -> Vec<std::path::PathBuf>) -> (Provider, Home, Run) {
     let (provider, home) = expired();
     provider.script(Endpoint::Token, vec![Fault::CommitThenHold]);
     let child = start_and_hold(&provider, &home);
@@ -36,7 +36,7 @@ fn refresh_without(places: impl Fn(&Home) -> Vec<std::path::PathBuf>) -> (Provid
 }
 
 /// A refresh that could save its token nowhere, and the block that it printed.
-fn rescued() -> (Provider, Home, String) {
+pub fn rescued() -> (Provider, Home, String) {
     let (provider, home, run) = refresh_without(|home| vec![beside(home), second(home)]);
     let run = run.expect_code(11).expect_said("could not be saved").expect_said("vault import-rescue");
     let start = run.stderr.find(BEGIN).unwrap() + BEGIN.len();

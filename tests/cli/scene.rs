@@ -53,6 +53,7 @@ impl Scene {
             &["reveal", "work", "refresh_token"],
             &["env", "work", "--set", "SECRET=refresh_token"],
             &["exec", "work", "--set", "SECRET=refresh_token", "--", "true"],
+            &["logout", "work"],
             &["verify"],
         ] {
             let run = self.home.run(command);

@@ -364,7 +364,7 @@ fn scrypt_stanza(home: &Home) -> String {
 }
 
 /// The program on a terminal, where somebody can be asked.
-fn on_terminal(home: &Home, arguments: &[&str]) -> PtySession {
+pub fn on_terminal(home: &Home, arguments: &[&str]) -> PtySession {
     let mut command = home.command(arguments);
     command.stdin(Stdio::inherit());
     // Long, because a debug build may take seconds for a passphrase on a busy machine.
@@ -373,7 +373,7 @@ fn on_terminal(home: &Home, arguments: &[&str]) -> PtySession {
 
 /// Waits for the end, which must be with `code`; what was said since the last answer.
 #[track_caller]
-fn expect_end(mut terminal: PtySession, code: i32) -> String {
+pub fn expect_end(mut terminal: PtySession, code: i32) -> String {
     let said = terminal.exp_eof().unwrap();
     // Its type belongs to a crate that is not ours to name.
     let status = format!("{:?}", terminal.process().wait().unwrap());

@@ -199,7 +199,8 @@ fn new_client() -> NewClient {
 }
 
 fn consent_by<'a>(courier: &'a Person<'a>) -> LoginRequest<'a> {
-    LoginRequest { courier, scopes: &[], patience: Duration::from_secs(60), replace_account: false }
+    let patience = Duration::from_secs(60);
+    LoginRequest { courier, scopes: &[], patience, replace_account: false, renews: false }
 }
 
 /// A person who consents at once and pastes the address.

@@ -78,6 +78,11 @@ impl ConsentArgs {
     /// The login that is asked for.
     pub(super) fn request<'a>(&'a self, courier: &'a TerminalCourier, replace_account: bool) -> Request<'a> {
         let patience = Duration::try_from(self.timeout).unwrap_or_default();
-        Request { courier, scopes: &self.scopes, patience, replace_account }
+        Request { courier, scopes: &self.scopes, patience, replace_account, renews: false }
+    }
+
+    /// The login that takes the place of one that still works.
+    pub(super) fn renewal<'a>(&'a self, courier: &'a TerminalCourier) -> Request<'a> {
+        Request { renews: true, ..self.request(courier, false) }
     }
 }

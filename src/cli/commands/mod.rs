@@ -16,6 +16,7 @@ mod list;
 mod lock;
 mod log;
 mod login;
+mod logout;
 mod man;
 mod remove;
 mod rename;
@@ -60,6 +61,7 @@ const COMMANDS: &[Entry] = &[
     entry!("init", init, "Make a vault and choose what unlocks it"),
     entry!("add-profile", add_profile, "Link an account and a client under a name, and log in"),
     entry!("login", login, "Log a profile in again, or for more scopes"),
+    entry!("logout", logout, "End a login at the provider and forget it"),
     entry!("token", token, "Print an access token that works now"),
     entry!("env", env, "Print variables for the current shell or another tool"),
     entry!("exec", exec, "Run a program with these variables"),

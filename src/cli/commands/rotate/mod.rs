@@ -2,6 +2,7 @@
 
 mod api_key;
 mod client_secret;
+mod grant;
 mod key;
 mod list;
 
@@ -36,6 +37,8 @@ enum Action {
     ApiKey(api_key::Args),
     /// List the secrets that providers have given out, by age
     List(list::Args),
+    /// Log a profile in anew and retire its old refresh token
+    Grant(grant::Args),
 }
 
 /// Runs it.
@@ -45,5 +48,6 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         Action::ClientSecret(args) => client_secret::run(session, args),
         Action::ApiKey(args) => api_key::run(session, args),
         Action::List(args) => list::run(session, args),
+        Action::Grant(args) => grant::run(session, args),
     }
 }

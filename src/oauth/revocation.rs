@@ -1,0 +1,86 @@
+//! The revocation endpoint: a token is given back, and must not work any more (RFC 7009).
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::token_endpoint::{self, Credentials};
+use super::{Error, Http, Response, json};
+
+/// Which kind of token is given back (RFC 7009, 2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An access token: it goes alone.
+    Access,
+    /// A refresh token: the access tokens that came from it go too.
+    Refresh,
+}
+
+impl Kind {
+    /// The value of `token_type_hint`.
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Access => "access_token",
+            Self::Refresh => "refresh_token",
+        }
+    }
+}
+
+/// What has become of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It does not work any more, or did not work before.
+    Revoked,
+    /// The provider does not revoke this kind of token (RFC 7009, 2.2.1): it lives on.
+    Unsupported,
+    /// The provider has told no place where tokens are revoked: it lives on.
+    NoEndpoint,
+}
+
+/// Revokes `token` where its seal says: one request, no second try. A token that the provider does not
+/// know, or does not know any more, counts as revoked, so that the same call may be made again.
+///
+/// # Errors
+///
+/// [`Error::Refused`] if the provider does not accept the client; [`Error::Unavailable`],
+/// [`Error::Unreachable`] and [`Error::Lost`] if it must be asked again, and [`Error::Nonsense`] if what
+/// answers is no revocation endpoint. After each of them the token must be taken to be alive.
+pub fn revoke(
+    http: &dyn Http,
+    credentials: &Credentials<'_>,
+    token: &SecretString,
+    kind: Kind,
+    timeout: Duration,
+) -> Result<Outcome, Error> {
+    let Some(url) = credentials.binding.revocation_endpoint.clone() else {
+        return Ok(Outcome::NoEndpoint);
+    };
+    let form = vec![("token", token.clone()), ("token_type_hint", kind.hint().into())];
+    let (request, response) = token_endpoint::post(http, credentials, url, form, timeout)?;
+    judge(&response, &token_endpoint::sent_secrets(&request))
+}
+
+/// What the answer means. An error member counts first, whatever the status; the rest of the body says
+/// nothing (RFC 7009, 2.2).
+fn judge(response: &Response, sent: &[&SecretString]) -> Result<Outcome, Error> {
+    let status = response.status;
+    if response.is_redirect() {
+        return Err(token_endpoint::redirected("revocation", status));
+    }
+    // RFC 7009, 2.2.1: after 503 the client must assume that the token still exists.
+    if response.is_unavailable() {
+        return Err(Error::Unavailable { status, retry_after: response.retry_after });
+    }
+    let (members, _) = json::salvage(&response.body);
+    match token_endpoint::server_error(&members, status, sent) {
+        // Google's word for a token that is unknown, or revoked already.
+        Some(error) if error.error == "invalid_token" => Ok(Outcome::Revoked),
+        Some(error) if error.error == "unsupported_token_type" => Ok(Outcome::Unsupported),
+        Some(error) => Err(token_endpoint::weigh(error, response)),
+        None if response.is_success() => Ok(Outcome::Revoked),
+        None => Err(token_endpoint::refused_or_odd("revocation", response, sent)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

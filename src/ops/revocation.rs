@@ -1,0 +1,103 @@
+//! Tokens of a profile, given back to the provider.
+
+use secrecy::SecretString;
+
+use super::client_secret::client_secret;
+use super::refresh::ask_twice;
+use super::{Context, Error, Loaded, Unlocked, cache, documents};
+use crate::domain::{Binding, Client, Profile, SealedField};
+use crate::oauth;
+use crate::oauth::revocation::{self, Kind, Outcome};
+use crate::oauth::token_endpoint::Credentials;
+use crate::store::Name;
+
+/// The client of a profile, ready to prove itself.
+pub(super) struct Revoker<'a> {
+    ctx: Context<'a>,
+    vault: &'a Unlocked,
+    profile: &'a Loaded<Profile>,
+    client: Client,
+    secret: Option<SecretString>,
+}
+
+/// A token with where its seal lets it go.
+type Bound = (SecretString, Binding, Kind);
+
+impl<'a> Revoker<'a> {
+    /// Opens the client's secret, if it has one and a place to send it to.
+    pub(super) fn new(
+        ctx: Context<'a>,
+        vault: &'a Unlocked,
+        profile: &'a Loaded<Profile>,
+    ) -> Result<Self, Error> {
+        let (name, client) = vault.client(ctx, &profile.facts.client)?;
+        let secret = match client.facts.endpoints.revocation {
+            Some(_) => client_secret(vault, &client, &Name::Client(name))?,
+            None => None,
+        };
+        Ok(Self { ctx, vault, profile, client: client.facts, secret })
+    }
+
+    /// The client.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Gives back everything that the grant consists of; `None` if there is nothing that could still work.
+    pub(super) fn revoke_all(&self) -> Result<Option<Outcome>, Error> {
+        let mut tokens = Vec::new();
+        // The one before first: while it is there, another run would look for it.
+        for field in [SealedField::RefreshTokenPrevious, SealedField::RefreshToken] {
+            tokens.extend(self.open(field)?);
+        }
+        if tokens.is_empty() {
+            tokens.extend(self.access_token());
+        }
+        let mut outcome = None;
+        for token in &tokens {
+            outcome = worse(outcome, self.revoke(token)?);
+        }
+        Ok(outcome)
+    }
+
+    /// Gives back the refresh token before the present one, if it is still kept.
+    pub(super) fn revoke_previous(&self) -> Result<Option<Outcome>, Error> {
+        let previous = self.open(SealedField::RefreshTokenPrevious)?;
+        previous.as_ref().map(|token| self.revoke(token)).transpose()
+    }
+
+    fn open(&self, field: SealedField) -> Result<Option<Bound>, Error> {
+        if !self.profile.document.holds(field) {
+            return Ok(None);
+        }
+        let opened = self.profile.document.open(&self.vault.keys, field, &self.client.binding());
+        let name = Name::Profile(self.profile.facts.name.clone());
+        let (token, binding) = opened.map_err(documents::refused(&name))?;
+        Ok(Some((token, binding, Kind::Refresh)))
+    }
+
+    /// The cached access token, while it works. Its seal names the issuer alone, so that the client's
+    /// document, which is verified, says where it goes.
+    fn access_token(&self) -> Option<Bound> {
+        let cached = cache::find_or_warn(self.ctx, self.vault, self.profile)?;
+        let token = cached.open(self.vault).ok()?;
+        let is_over = token.expires_at.is_some_and(|end| end <= self.ctx.clock.now());
+        (!is_over).then(|| (token.value, self.client.binding(), Kind::Access))
+    }
+
+    fn revoke(&self, (token, binding, kind): &Bound) -> Result<Outcome, Error> {
+        let credentials = Credentials { binding, secret: self.secret.as_ref() };
+        let answer: Result<Outcome, oauth::Error> = ask_twice(self.ctx, |timeout| {
+            revocation::revoke(self.ctx.http, &credentials, token, *kind, timeout)
+        });
+        answer.map_err(|source| Error::NotRevoked { profile: self.profile.facts.name.clone(), source })
+    }
+}
+
+/// What is said of several tokens: that all are revoked, or why one is not.
+fn worse(before: Option<Outcome>, now: Outcome) -> Option<Outcome> {
+    match before {
+        Some(before) if before != Outcome::Revoked => Some(before),
+        _ => Some(now),
+    }
+}
