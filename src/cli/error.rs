@@ -12,6 +12,7 @@ use super::format;
 use super::hints;
 use super::table::printable;
 use crate::domain::agent_protocol;
+use crate::system::NewFileError;
 use crate::{oauth, ops, seal, store, unlock};
 
 /// Why a command failed, as it is told.
@@ -135,6 +136,11 @@ fn code(error: &ops::Error) -> Code {
         E::Agent(_) => Code::Refused,
         E::OAuth(error) => oauth_code(error),
         E::Document { source: seal::Error::Newer { .. }, .. } => Code::Newer,
+        E::NewFile(error) => new_file_code(error),
+        E::BackupNotOpened { source, .. } => backup_code(source),
+        E::Backup { source, .. } if is_newer(source) => Code::Newer,
+        E::Backup { .. } => Code::Integrity,
+        E::BackupNotProven { .. } => Code::Storage,
         E::Document { .. }
         | E::ManifestMissing
         | E::KeyNotAccepted { .. }
@@ -158,6 +164,7 @@ fn code(error: &ops::Error) -> Code {
         | E::ClientInUse { .. }
         | E::OtherAccount { .. }
         | E::LastSlot
+        | E::RotationUnfinished
         | E::WouldForgetLogin { .. }
         | E::AccountUnknown { .. }
         | E::RefreshRefused { .. }
@@ -180,6 +187,29 @@ fn store_code(error: &store::Error) -> Code {
         store::Error::Busy { .. } | store::Error::InUse { .. } | store::Error::Conflict { .. } => Code::Later,
         _ => Code::Storage,
     }
+}
+
+fn new_file_code(error: &NewFileError) -> Code {
+    match error {
+        NewFileError::Exists(_) => Code::Usage,
+        NewFileError::Busy(_) => Code::Later,
+        _ => Code::Storage,
+    }
+}
+
+fn backup_code(error: &unlock::backup::Error) -> Code {
+    use unlock::backup::Error as E;
+    match error {
+        E::File(_) => Code::Usage,
+        E::NotAge | E::Damaged => Code::Integrity,
+        E::Prompt(unlock::PromptError::Cancelled) => Code::Cancelled,
+        _ => Code::Locked,
+    }
+}
+
+fn is_newer(error: &seal::BackupError) -> bool {
+    use seal::BackupError as E;
+    matches!(error, E::Newer { .. } | E::Document { source: seal::Error::Newer { .. }, .. })
 }
 
 fn oauth_code(error: &oauth::Error) -> Code {

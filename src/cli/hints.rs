@@ -3,6 +3,7 @@
 use crate::domain::Field;
 use crate::oauth::diagnosis::Cause;
 use crate::oauth::{self, Obstacle, provider};
+use crate::system::NewFileError;
 use crate::{ops, store, unlock};
 
 /// What can be done about `error`, one line each.
@@ -24,6 +25,14 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::Document { .. } => {
             "put back a copy of the file that vault itself wrote; nothing was changed".into()
         }
+        E::NewFile(error) => new_file_hint(error).into(),
+        E::BackupNotOpened { source, .. } => return backup_hint(source),
+        E::Backup { source: crate::seal::BackupError::Newer { .. }, .. } => {
+            "install the newer version of vault".into()
+        }
+        E::Backup { .. } => "use another backup; nothing was restored from this one".into(),
+        E::RotationUnfinished => "finish it with `vault rotate key` first".into(),
+        E::BackupNotProven { .. } => "check the disk, or choose another one".into(),
         E::NoVault { .. } => {
             "run `vault init`, or `vault add-profile NAME`, which makes a vault by itself".into()
         }
@@ -142,6 +151,29 @@ fn slots_hints(slots: &[unlock::Attempt]) -> Vec<String> {
     let dropped: Vec<String> = ids.collect();
     hints.push(format!("nothing was changed; to go on without: `vault rotate key {}`", dropped.join(" ")));
     hints
+}
+
+fn new_file_hint(error: &NewFileError) -> &'static str {
+    match error {
+        NewFileError::Exists(_) => "choose another name; nothing is ever overwritten",
+        NewFileError::Busy(_) => "see what the other process is doing, then try again",
+        _ => "free some space or mend the permissions, then try again",
+    }
+}
+
+fn backup_hint(error: &unlock::backup::Error) -> Vec<String> {
+    use unlock::backup::Error as E;
+    let hint = match error {
+        E::File(_) | E::NotAge => "name the file that `vault backup` has written",
+        E::Damaged => "use another copy of it",
+        E::NobodyToAsk => "without a terminal, set VAULT_PASSPHRASE_FILE or VAULT_PASSPHRASE_COMMAND",
+        E::NotOpened(unlock::MessageError::WrongPassphrase) => "check the passphrase and try again",
+        E::NoIdentity | E::NotOpened(_) => {
+            "name the identity file of one of its recipients with `--open-with FILE`"
+        }
+        _ => return Vec::new(),
+    };
+    vec![hint.to_owned()]
 }
 
 fn usage_hints(error: &ops::Error) -> Vec<String> {

@@ -86,6 +86,9 @@ fn words(notice: &Notice) -> Words {
         Notice::NotRefreshable => {
             Warning("the provider gave no refresh token: this login ends with its access token".to_owned())
         }
+        Notice::RescueNotInBackup { profile } => Warning(format!(
+            "the newest tokens of `{profile}` are in a rescue block that was not taken in, and so not in the backup"
+        )),
         Notice::WeakUnlock { what } => Warning(what.clone()),
     }
 }

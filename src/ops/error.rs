@@ -41,6 +41,36 @@ pub enum Error {
         #[source]
         source: seal::Error,
     },
+    /// A file could not be made in the place that was named.
+    #[error(transparent)]
+    NewFile(#[from] crate::system::NewFileError),
+    /// A backup was not opened.
+    #[error("the backup {file} cannot be opened")]
+    BackupNotOpened {
+        /// The file.
+        file: String,
+        /// Why.
+        #[source]
+        source: unlock::backup::Error,
+    },
+    /// What is in a backup is refused.
+    #[error("the backup {file} cannot be trusted")]
+    Backup {
+        /// The file.
+        file: String,
+        /// Why.
+        #[source]
+        source: seal::BackupError,
+    },
+    /// The documents are under two keys.
+    #[error("the rotation of the vault key is not finished")]
+    RotationUnfinished,
+    /// The disk gave back something else than it was given.
+    #[error("the backup {file} does not hold what was just written to it, and was removed")]
+    BackupNotProven {
+        /// The file.
+        file: String,
+    },
     /// There is no vault.
     #[error("there is no vault in {location}")]
     NoVault {
@@ -311,6 +341,29 @@ pub enum Error {
         /// How many there are.
         total: usize,
     },
+}
+
+/// A backup, to be named in the errors about it.
+pub(super) struct BackupFile(String);
+
+impl BackupFile {
+    pub(super) fn at(file: &std::path::Path) -> Self {
+        Self(file.display().to_string())
+    }
+
+    pub(super) fn refused(&self) -> impl FnOnce(seal::BackupError) -> Error {
+        let file = self.0.clone();
+        move |source| Error::Backup { file, source }
+    }
+
+    pub(super) fn not_opened(&self) -> impl FnOnce(unlock::backup::Error) -> Error {
+        let file = self.0.clone();
+        move |source| Error::BackupNotOpened { file, source }
+    }
+
+    pub(super) fn not_proven(&self) -> Error {
+        Error::BackupNotProven { file: self.0.clone() }
+    }
 }
 
 fn named(account: &Account) -> &str {

@@ -4,6 +4,7 @@
 //! [`Context`]; what a person should know meanwhile is a [`Notice`].
 
 pub mod add_profile;
+pub mod backup;
 mod cache;
 pub mod clients;
 pub mod consent;
@@ -168,6 +169,12 @@ pub enum Notice {
     EmptyRefreshToken,
     /// The provider gave no refresh token: the grant ends with its access token.
     NotRefreshable,
+    /// The newest tokens of a profile were printed as a rescue block and are not in the vault, and so not
+    /// in its backup.
+    RescueNotInBackup {
+        /// Of which profile.
+        profile: ProfileName,
+    },
     /// A key slot works, and should be made stronger or safer.
     WeakUnlock {
         /// What is weak about it.

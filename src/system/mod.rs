@@ -3,6 +3,7 @@
 mod clock;
 mod disk;
 mod memory;
+mod new_file;
 mod process;
 mod random;
 #[cfg_attr(not(unix), path = "no_signals.rs")]
@@ -13,6 +14,7 @@ mod socket;
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, Facts, Kind, OpenFile, Opening, SystemDisk};
 pub use memory::has_memory;
+pub use new_file::{NewFileError, check_free, take_back, write_new};
 pub use process::{Error as ProcessError, harden, replace_process};
 pub use random::{random_bytes, random_id};
 pub use signals::{Deferral, survive_size_limit};

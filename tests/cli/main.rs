@@ -24,6 +24,7 @@ mod age_vectors;
 mod agent;
 mod agent_visitors;
 mod answers;
+mod backup;
 mod bytes;
 mod callback;
 mod canaries;

@@ -97,11 +97,8 @@ fn best(session: &Session) -> Result<FirstSlot, Failure> {
 
 /// A new passphrase: from where the environment says, else typed twice.
 pub(super) fn new_passphrase(session: &Session) -> Result<SecretString, Failure> {
-    if let Some(source) = session.passphrase()? {
-        return source.read().map_err(|error| Failure::new(Code::Locked, error.to_string()));
-    }
-    if session.may_ask_secrets() {
-        return session.terminal().new_passphrase("New passphrase of the vault: ");
+    if let Some(passphrase) = given_or_typed(session, "New passphrase of the vault: ")? {
+        return Ok(passphrase);
     }
     Err(Failure::new(
         Code::Locked,
@@ -109,6 +106,18 @@ pub(super) fn new_passphrase(session: &Session) -> Result<SecretString, Failure>
     )
     .hint("run `vault init` on a terminal")
     .hint("or set VAULT_PASSPHRASE_FILE, or run `vault init --unlock identity --identity FILE`"))
+}
+
+/// A new passphrase: from where the environment says, else typed twice; none if nobody can be asked.
+pub(super) fn given_or_typed(session: &Session, question: &str) -> Result<Option<SecretString>, Failure> {
+    if let Some(source) = session.passphrase()? {
+        let passphrase = source.read().map_err(|error| Failure::new(Code::Locked, error.to_string()))?;
+        return Ok(Some(passphrase));
+    }
+    if session.may_ask_secrets() {
+        return session.terminal().new_passphrase(question).map(Some);
+    }
+    Ok(None)
 }
 
 /// The path as it is remembered, whatever the next command's directory is.

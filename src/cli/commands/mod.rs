@@ -2,6 +2,7 @@
 
 mod add_profile;
 mod agent_process;
+mod backup;
 mod client;
 mod completions;
 mod consent;
@@ -76,6 +77,7 @@ const COMMANDS: &[Entry] = &[
     entry!("lock", lock, "Forget the vault key that is held"),
     entry!("unlocked", unlocked, "Tell whether the vault key is held"),
     entry!("verify", verify, "Prove that every document and secret opens"),
+    entry!("backup", backup, "Write the whole vault into one encrypted file"),
     entry!("import-rescue", import_rescue, "Take in tokens that could only be printed"),
     entry!("completions", completions, "Print the completion script of a shell"),
     entry!("man", man, "Write the manual pages"),

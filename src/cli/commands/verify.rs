@@ -39,7 +39,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
 }
 
 /// `1 document`, `2 documents`.
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 

@@ -1,0 +1,131 @@
+//! `vault backup`: one age file that holds everything, proven before it counts.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::forge;
+use crate::home::{Home, write_identity};
+use crate::outside;
+use crate::scene::{Scene, edit, read};
+use crate::tree::stored;
+
+const PASSPHRASE: &str = "correct horse battery";
+
+/// The public half of the identity in the file at `path`.
+pub fn recipient_of(path: &Path) -> String {
+    let identity: age::x25519::Identity = std::fs::read_to_string(path).unwrap().trim().parse().unwrap();
+    identity.to_public().to_string()
+}
+
+/// `vault backup` of the vault in `home`, to its own identity. The path of the file.
+pub fn back_up(home: &Home) -> std::path::PathBuf {
+    let recipient = recipient_of(&home.path("identity.txt"));
+    let _ = home.run(&["backup", "backup.age", "--recipient", &recipient]).expect_code(0);
+    home.path("backup.age")
+}
+
+#[test]
+fn the_age_program_alone_opens_a_backup_and_finds_the_key_and_every_document_as_it_stands() {
+    if !outside::have(&["age"]) {
+        return;
+    }
+    let Scene { home, .. } = Scene::new();
+    let recipient = recipient_of(&home.path("identity.txt"));
+
+    let said = home.run(&["backup", "backup.age", "--recipient", &recipient]).expect_code(0);
+
+    said.expect_said("opened again and compared");
+    let mut age = Command::new("age");
+    let output = age.args(["-d", "-i"]).args([home.path("identity.txt"), home.path("backup.age")]).output();
+    let output = output.unwrap();
+    let content: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(content["format"], "vault-backup/1");
+    use age::secrecy::ExposeSecret;
+    assert_eq!(content["key"], forge::vault_key(&home).to_string().expose_secret());
+    let documents = content["documents"].as_array().unwrap();
+    for document in documents {
+        let path = home.vault_dir().join(format!("{}.json", document["name"].as_str().unwrap()));
+        assert_eq!(document["text"], std::fs::read_to_string(path).unwrap());
+    }
+    let names: Vec<&str> = documents.iter().map(|document| document["name"].as_str().unwrap()).collect();
+    assert_eq!(names[0], "vault");
+    assert_eq!(
+        names.len(),
+        home.files("data/vault")
+            .iter()
+            .filter(|path| path.extension().is_some_and(|it| it == "json"))
+            .count()
+    );
+}
+
+#[test]
+fn a_backup_is_private_changes_nothing_and_never_takes_the_place_of_a_file() {
+    use std::os::unix::fs::MetadataExt;
+    let Scene { home, .. } = Scene::new();
+    let before = stored(&home);
+
+    let file = back_up(&home);
+
+    assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+    assert_eq!(stored(&home), before);
+    let first = std::fs::read(&file).unwrap();
+    let recipient = recipient_of(&home.path("identity.txt"));
+    let again = ["backup", "backup.age", "--recipient", &recipient];
+    home.run(&again).expect_code(2).expect_said("exists already").expect_said("nothing is ever overwritten");
+    assert_eq!(std::fs::read(&file).unwrap(), first);
+    std::os::unix::fs::symlink("nowhere", home.path("link.age")).unwrap();
+    home.run(&["backup", "link.age", "--recipient", &recipient]).expect_code(2).expect_said("exists already");
+    home.run(&["backup", "-"]).expect_code(2).expect_said("goes into a file");
+}
+
+#[test]
+fn a_backup_to_an_identity_that_is_elsewhere_says_that_opening_was_not_proven() {
+    let Scene { home, .. } = Scene::new();
+    write_identity(&home.path("recovery.txt"));
+    let recovery = recipient_of(&home.path("recovery.txt"));
+
+    let elsewhere = home.run(&["backup", "one.age", "-r", &recovery, "--json"]).answer();
+    let own = recipient_of(&home.path("identity.txt"));
+    let both = home.run(&["backup", "two.age", "-r", &recovery, "-r", &own, "--json"]).answer();
+    home.run(&["backup", "three.age", "-r", &recovery]).expect_code(0).expect_said("was not proven");
+
+    let summary = |answer: &str| serde_json::from_str::<Value>(answer).unwrap()["backup"].clone();
+    assert_eq!(summary(&elsewhere)["opened"], false);
+    assert_eq!(summary(&both)["opened"], true);
+    assert_eq!(summary(&both)["profiles"], 2);
+    for wrong in ["age1nonsense", "me@example.org", "AGE-SECRET-KEY-1CANARY"] {
+        let _ = home.run(&["backup", "four.age", "-r", wrong]).expect_code(2).expect_unsaid("CANARY");
+    }
+    assert!(!home.path("four.age").exists());
+}
+
+#[test]
+fn a_backup_without_a_recipient_is_sealed_with_a_passphrase_that_is_not_short() {
+    let Scene { mut home, .. } = Scene::new();
+    home.run(&["backup", "backup.age"]).expect_code(4).expect_said("--recipient");
+    let file = home.write("passphrase", "short");
+    home.set("VAULT_PASSPHRASE_FILE", file.to_str().unwrap());
+    home.run(&["backup", "backup.age"]).expect_code(2).expect_said("fewer than 8 characters");
+    assert!(!home.path("backup.age").exists());
+    home.write("passphrase", PASSPHRASE);
+
+    home.run(&["backup", "backup.age"]).expect_code(0).expect_said("opened again and compared");
+
+    let text = std::fs::read(home.path("backup.age")).unwrap();
+    assert!(text.starts_with(b"age-encryption.org/v1\n-> scrypt "));
+    assert!(String::from_utf8_lossy(&text[..200]).contains(" 18\n"), "as much work as a key slot");
+}
+
+#[test]
+fn a_damaged_document_is_named_and_there_is_no_backup() {
+    let Scene { home, .. } = Scene::new();
+    edit(&home.profile("other"), |other| other["provider"] = "somewhere".into());
+    let recipient = recipient_of(&home.path("identity.txt"));
+
+    home.run(&["backup", "backup.age", "-r", &recipient]).expect_code(6).expect_said("profile `other`");
+
+    assert!(!home.path("backup.age").exists());
+    assert_eq!(read(&home.profile("other"))["provider"], "somewhere");
+}
