@@ -164,6 +164,7 @@ fn code(error: &ops::Error) -> Code {
         | E::ClientInUse { .. }
         | E::OtherAccount { .. }
         | E::LastSlot
+        | E::LivesElsewhere { .. }
         | E::RotationUnfinished
         | E::WouldForgetLogin { .. }
         | E::AccountUnknown { .. }
@@ -184,6 +185,7 @@ fn code(error: &ops::Error) -> Code {
 fn store_code(error: &store::Error) -> Code {
     match error {
         store::Error::Unsafe { .. } | store::Error::NotADocument { .. } => Code::Integrity,
+        store::Error::Occupied { .. } => Code::Usage,
         store::Error::Busy { .. } | store::Error::InUse { .. } | store::Error::Conflict { .. } => Code::Later,
         _ => Code::Storage,
     }

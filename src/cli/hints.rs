@@ -31,6 +31,9 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
             "install the newer version of vault".into()
         }
         E::Backup { .. } => "use another backup; nothing was restored from this one".into(),
+        E::LivesElsewhere { .. } => {
+            "two of them would end each other's logins; restore without `--same-id`, or move that one away".into()
+        }
         E::RotationUnfinished => "finish it with `vault rotate key` first".into(),
         E::BackupNotProven { .. } => "check the disk, or choose another one".into(),
         E::NoVault { .. } => {
@@ -226,6 +229,9 @@ fn store_hints(error: &store::Error) -> Vec<String> {
         }
         store::Error::Unsafe { .. } => "run vault as the user that owns the vault, without sudo".into(),
         store::Error::NotADocument { .. } => "move it away and put the real file back".into(),
+        store::Error::Occupied { .. } => {
+            "choose a new directory with `--vault-dir`; nothing is ever overwritten".into()
+        }
         store::Error::Busy { .. } | store::Error::InUse { .. } => {
             "see what the other process is waiting for, then try again".into()
         }

@@ -93,7 +93,8 @@ fn words(notice: &Notice) -> Words {
     }
 }
 
-fn with_article(kind: &str) -> String {
+/// `the keychain`, `a passphrase`.
+pub(super) fn with_article(kind: &str) -> String {
     match kind {
         "keychain" => "the keychain".to_owned(),
         "recipient" => "your age identity".to_owned(),

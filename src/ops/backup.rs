@@ -74,15 +74,8 @@ pub fn backup(
 }
 
 fn summary(backup: &Backup, bytes: usize, proof: Proof) -> Summary {
-    let count = |is_one: fn(&Part) -> bool| backup.documents.iter().filter(|(part, _)| is_one(part)).count();
-    Summary {
-        vault: backup.vault.clone(),
-        kid: backup.kid(),
-        clients: count(|part| matches!(part, Part::Client(_))),
-        profiles: count(|part| matches!(part, Part::Profile(_))),
-        bytes,
-        proof,
-    }
+    let (clients, profiles) = backup.count();
+    Summary { vault: backup.vault.clone(), kid: backup.kid(), clients, profiles, bytes, proof }
 }
 
 /// One state of the whole vault, every document and item of it checked.

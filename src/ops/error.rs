@@ -71,6 +71,12 @@ pub enum Error {
         /// The file.
         file: String,
     },
+    /// The vault that is to be restored stands on this machine.
+    #[error("this vault stands on this machine, in {place}")]
+    LivesElsewhere {
+        /// Where.
+        place: String,
+    },
     /// There is no vault.
     #[error("there is no vault in {location}")]
     NoVault {

@@ -20,6 +20,7 @@ mod refresh;
 pub mod registry;
 pub mod rename;
 pub mod rescue;
+pub mod restore;
 pub mod reveal;
 pub mod rotate_key;
 pub mod status;

@@ -9,7 +9,7 @@ use crate::unlock::{self, Ways};
 
 /// Most key slots. They are tried before the manifest can be verified, and a forged one could hold
 /// thousands, each of which takes seconds.
-const MAX_SLOTS: usize = 32;
+pub(super) const MAX_SLOTS: usize = 32;
 
 /// The vault before it is unlocked. Nothing in its manifest has been verified.
 pub struct Vault {

@@ -78,6 +78,9 @@ pub enum Error {
         #[source]
         source: document::Error,
     },
+    /// Its documents are under two keys. Nothing writes such a backup.
+    #[error("it was made while its vault key was rotated")]
+    TwoKeys,
     /// A document stands under another name than its own.
     #[error("`{part}` in it says that its name is another one")]
     Misplaced {
@@ -164,6 +167,23 @@ struct Entry<'a> {
 }
 
 impl Backup {
+    /// What its manifest says.
+    ///
+    /// # Panics
+    ///
+    /// If it was neither read nor made of a vault: then it may have none.
+    pub fn manifest(&self) -> super::Manifest {
+        let (_, manifest) = self.documents.first().expect("a backup begins with the manifest");
+        manifest.facts().expect("the facts of the manifest were read before")
+    }
+
+    /// How many of its documents are clients, and how many profiles.
+    pub fn count(&self) -> (usize, usize) {
+        let count =
+            |is_one: fn(&Part) -> bool| self.documents.iter().filter(|(part, _)| is_one(part)).count();
+        (count(|part| matches!(part, Part::Client(_))), count(|part| matches!(part, Part::Profile(_))))
+    }
+
     /// The key that all of it is under.
     pub fn kid(&self) -> KeyId {
         self.keys.current().id(&self.vault)
@@ -258,11 +278,18 @@ fn verify(part: &Part, text: &[u8], vault: &VaultId, keys: &KeyRing) -> Result<V
         return Err(refused(document::Error::Envelope("format")));
     }
     let document = document.verify(vault, keys).map_err(refused)?;
+    if *part == Part::Manifest && is_rotating(&document).map_err(refused)? {
+        return Err(Error::TwoKeys);
+    }
     if is_in_its_place(part, &document).map_err(refused)? {
         Ok(document)
     } else {
         Err(Error::Misplaced { part: part.clone() })
     }
+}
+
+fn is_rotating(manifest: &Document) -> Result<bool, document::Error> {
+    Ok(manifest.facts::<super::Manifest>()?.rotation.is_some())
 }
 
 fn format_of(part: &Part) -> Format {
@@ -278,7 +305,7 @@ fn is_in_its_place(part: &Part, document: &Document) -> Result<bool, document::E
         document.facts()
     }
     Ok(match part {
-        Part::Manifest => facts::<super::Manifest>(document).map(|_| true)?,
+        Part::Manifest => true,
         Part::Client(name) => facts::<Client>(document)?.name == *name,
         Part::Profile(name) => facts::<Profile>(document)?.name == *name,
     })

@@ -167,17 +167,18 @@ fn ask<T>(
 }
 
 fn by_identity(sealed: &[u8], ways: &Ways<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let mut last = Error::NoIdentity;
+    let mut failed = Error::NoIdentity;
     for path in &ways.identities {
         for identity in identities(path, ways.person())? {
             match open_by(&identity, sealed, ways.person()) {
                 Ok(content) => return Ok(content),
-                // That one of several identities is for something else is no news.
-                Err(error) => last = Error::NotOpened(error),
+                // That another one of several identities is for something else is no news.
+                Err(MessageError::OtherIdentity) if matches!(failed, Error::NotOpened(_)) => {}
+                Err(error) => failed = Error::NotOpened(error),
             }
         }
     }
-    Err(last)
+    Err(failed)
 }
 
 /// The identities of a file, which may have a passphrase of its own.

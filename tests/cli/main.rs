@@ -61,6 +61,7 @@ mod races;
 mod readme;
 mod recovery;
 mod rescue;
+mod restore;
 mod rollback;
 mod rotate_key;
 mod sealed;

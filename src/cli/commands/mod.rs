@@ -18,6 +18,7 @@ mod login;
 mod man;
 mod remove;
 mod rename;
+mod restore;
 mod reveal;
 mod rotate;
 mod show;
@@ -78,6 +79,7 @@ const COMMANDS: &[Entry] = &[
     entry!("unlocked", unlocked, "Tell whether the vault key is held"),
     entry!("verify", verify, "Prove that every document and secret opens"),
     entry!("backup", backup, "Write the whole vault into one encrypted file"),
+    entry!("restore", restore, "Make a vault out of such a file"),
     entry!("import-rescue", import_rescue, "Take in tokens that could only be printed"),
     entry!("completions", completions, "Print the completion script of a shell"),
     entry!("man", man, "Write the manual pages"),

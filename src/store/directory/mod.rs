@@ -6,6 +6,7 @@
 mod file;
 mod lock;
 mod memory;
+mod nursery;
 mod reserve;
 
 use std::ffi::{OsStr, OsString};
@@ -15,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Access, Error, Expected, Held, Leftover, Lock, Name, Patience, Place, Reservation, Revision, Store,
-    Stored, Target,
+    Access, Error, Expected, Held, Leftover, Lock, Name, Nursery, Patience, Place, Reservation, Revision,
+    Store, Stored, Target,
 };
 use crate::domain::{ClientName, DocumentId, ProfileName, VaultId};
 use crate::system::{Clock, Disk, SystemClock, SystemDisk};
@@ -333,6 +334,10 @@ impl Store for Directory {
         let path = self.place(target, place);
         let aside = file::with_suffix(&path, &format!("{ASIDE}{}", crate::system::random_id()));
         self.files.rename(&path, &aside)
+    }
+
+    fn begin(&self) -> Result<Box<dyn Nursery>, Error> {
+        self.begin_beside()
     }
 
     fn location(&self) -> String {
