@@ -154,8 +154,10 @@ fn code(error: &ops::Error) -> Code {
         | E::NoProfile { .. }
         | E::NoClient { .. }
         | E::NoField { .. }
-        | E::NoSlot { .. } => Code::NotFound,
+        | E::NoSlot { .. }
+        | E::NoPassphrase { .. } => Code::NotFound,
         E::NoDefault { .. }
+        | E::WhichSlot { .. }
         | E::Usage(_)
         | E::VaultExists { .. }
         | E::ProfileExists { .. }
@@ -177,7 +179,7 @@ fn code(error: &ops::Error) -> Code {
         // RFC 6749, 5.2: the code or the user's consent is at fault, not the client.
         E::CodeRefused(server) if server.error != "invalid_grant" => Code::Refused,
         E::LoginNeeded { .. } | E::GrantRefused { .. } | E::CodeRefused(_) => Code::LoginNeeded,
-        E::OutOfMemory | E::ProofNotSaved { .. } => Code::Storage,
+        E::OutOfMemory | E::SlotNotProven(_) | E::ProofNotSaved { .. } => Code::Storage,
         E::Rescue { .. } => Code::Rescue,
     }
 }

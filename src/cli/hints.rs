@@ -80,6 +80,14 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
             format!("add one with `vault edit {profile} --api-key-file FILE`")
         }
         E::NoField { profile, .. } => format!("run `vault show {profile}` to see what it has"),
+        E::NoPassphrase { .. } => {
+            "run `vault key list` to see the slots, or add one with `vault key add --passphrase`".into()
+        }
+        E::WhichSlot { slots } => {
+            let slots: Vec<String> = slots.iter().map(ToString::to_string).collect();
+            format!("say which: {}", some(&slots))
+        }
+        E::SlotNotProven(_) => "try again; if it stays, report a bug".into(),
         E::NoSlot { .. } => "run `vault key list` to see the slots".into(),
         E::ProfileExists { name } => {
             format!("change it with `vault edit {name}`, log it in again with `vault login {name}`")

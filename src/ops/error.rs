@@ -301,6 +301,21 @@ pub enum Error {
     /// The last way to the vault key would be gone.
     #[error("this is the last key slot; without it the vault could never be opened again")]
     LastSlot,
+    /// The key slot that was named, or every one, is of another kind.
+    #[error("{}", no_passphrase(slot.as_ref()))]
+    NoPassphrase {
+        /// The one that was named.
+        slot: Option<DocumentId>,
+    },
+    /// It was not said which key slot is meant.
+    #[error("the vault has {} passphrase slots", slots.len())]
+    WhichSlot {
+        /// Which there are.
+        slots: Vec<DocumentId>,
+    },
+    /// A key slot that was just made does not open.
+    #[error("the new key slot does not open; nothing was changed")]
+    SlotNotProven(#[source] unlock::MessageError),
     /// There is no such key slot.
     #[error("no key slot `{id}`")]
     NoSlot {
@@ -369,6 +384,13 @@ impl BackupFile {
 
     pub(super) fn not_proven(&self) -> Error {
         Error::BackupNotProven { file: self.0.clone() }
+    }
+}
+
+fn no_passphrase(slot: Option<&DocumentId>) -> String {
+    match slot {
+        Some(slot) => format!("the key slot {slot} has no passphrase"),
+        None => "the vault has no passphrase slot".to_owned(),
     }
 }
 

@@ -15,6 +15,7 @@ pub mod hold;
 pub mod init;
 pub mod key_slots;
 pub mod login;
+pub mod passwd;
 mod recover;
 mod refresh;
 pub mod registry;

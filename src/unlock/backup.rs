@@ -144,8 +144,11 @@ pub fn open(sealed: &[u8], ways: &Ways<'_>) -> Result<Zeroizing<Vec<u8>>, Error>
 
 fn by_passphrase(sealed: &[u8], ways: &Ways<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
     if let Some(from) = &ways.passphrase {
-        let passphrase = source::read(from)?;
-        return open_with_passphrase(sealed, &passphrase).map_err(Error::NotOpened);
+        match open_with_passphrase(sealed, &source::read(from)?) {
+            // It may be that of another vault.
+            Err(MessageError::WrongPassphrase) if ways.may_ask => {}
+            opened => return opened.map_err(Error::NotOpened),
+        }
     }
     let person = ways.person().ok_or(Error::NobodyToAsk)?;
     ask(person, "Passphrase of the backup", |passphrase| open_with_passphrase(sealed, passphrase))

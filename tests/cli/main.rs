@@ -55,6 +55,7 @@ mod network;
 mod nonsense;
 mod oidc;
 mod opens;
+mod passwd;
 mod pins;
 mod power_loss;
 mod races;

@@ -73,7 +73,7 @@ const COMMANDS: &[Entry] = &[
     entry!("client", client, "List, show, add, rename and remove OAuth clients"),
     entry!("reveal", reveal, "Print one secret or field of a profile"),
     entry!("rotate", rotate, "Renew the vault key, or a secret of a provider"),
-    entry!("key", key, "List, add, remove and accept the ways to the vault key"),
+    entry!("key", key, "List, add, change, remove and accept the ways to the vault key"),
     entry!("unlock", unlock, "Hold the vault key for a while, so that nothing is asked for"),
     entry!("lock", lock, "Forget the vault key that is held"),
     entry!("unlocked", unlocked, "Tell whether the vault key is held"),
