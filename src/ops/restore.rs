@@ -8,7 +8,7 @@ use super::vault::{MAX_SLOTS, remember, warn_unless_saved, with_remembered};
 use super::{Context, Error, documents, key_slots};
 use crate::domain::{KeyId, KeySlot, VaultId};
 use crate::seal::{self, Backup, BackupError, Draft, KeyRing, Manifest, Part, VaultKey, Verified};
-use crate::store::{Mark, Name, Nursery};
+use crate::store::{Mark, Name};
 use crate::system::{random_bytes, random_id};
 use crate::unlock::{self, Ways, backup};
 
@@ -101,10 +101,11 @@ pub fn as_new(
         };
         nursery.put(&name(part), &draft.sign(&keys).to_bytes())?;
     }
-    nursery.publish()?;
     let kid = keys.current().id(&id);
-    // No mark is needed: under this key there are no older documents.
+    // Before the vault is there, because another one may be known in its place. No mark is needed: under
+    // this key there are no older documents.
     warn_unless_saved(ctx, remember(ctx, &id, vec![kid.clone()]));
+    nursery.publish()?;
     let (clients, profiles) = backup.count();
     Ok(Restored { vault: id, kid, clients, profiles, unlocked_by, older: 0 })
 }
@@ -132,7 +133,9 @@ pub fn as_it_was(
         nursery.put(&name(part), &document.to_bytes())?;
         older += usize::from(set_mark(ctx, document)?);
     }
-    publish_known(ctx, nursery, backup)?;
+    // Before the vault is there: a machine that has seen a later key would refuse it.
+    remember(ctx, &backup.vault, vec![backup.kid()])?;
+    nursery.publish()?;
     let (clients, profiles) = backup.count();
     Ok(Restored { vault: backup.vault.clone(), kid: backup.kid(), clients, profiles, unlocked_by, older })
 }
@@ -150,16 +153,6 @@ pub fn check_same(ctx: Context<'_>, backup: &Backup) -> Result<(), Error> {
         Some(place) => Err(Error::LivesElsewhere { place: place.display().to_string() }),
         None => Ok(()),
     }
-}
-
-/// The pin before the vault is there: a machine that has seen a later key would refuse it.
-fn publish_known(ctx: Context<'_>, nursery: Box<dyn Nursery>, backup: &Backup) -> Result<(), Error> {
-    let kids = vec![backup.kid()];
-    remember(ctx, &backup.vault, kids.clone())?;
-    nursery.publish()?;
-    // Once more, because the place may have another name now that it is there.
-    warn_unless_saved(ctx, remember(ctx, &backup.vault, kids));
-    Ok(())
 }
 
 /// The manifest, and what was added to it.

@@ -1,13 +1,19 @@
 //! `vault backup`: one age file that holds everything, proven before it counts.
 
+use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
+use crate::disk::{Disk, with_own_mounts};
+use crate::expiry::{Snapshot, strays};
 use crate::forge;
 use crate::home::{Home, write_identity};
+use crate::kills::{Subject, alone};
 use crate::outside;
+use crate::provider::{Config, Provider};
 use crate::scene::{Scene, edit, read};
 use crate::tree::stored;
 
@@ -17,6 +23,18 @@ const PASSPHRASE: &str = "correct horse battery";
 pub fn recipient_of(path: &Path) -> String {
     let identity: age::x25519::Identity = std::fs::read_to_string(path).unwrap().trim().parse().unwrap();
     identity.to_public().to_string()
+}
+
+/// What is in the backup at `path`, opened with the identity of `home`.
+pub fn content(home: &Home, path: &Path) -> Value {
+    let identity: age::x25519::Identity =
+        std::fs::read_to_string(home.path("identity.txt")).unwrap().trim().parse().unwrap();
+    let file = std::fs::read(path).unwrap();
+    let mut text = String::new();
+    let opened =
+        age::Decryptor::new(&file[..]).unwrap().decrypt(std::iter::once(&identity as &dyn age::Identity));
+    opened.unwrap().read_to_string(&mut text).unwrap();
+    serde_json::from_str(&text).unwrap()
 }
 
 /// `vault backup` of the vault in `home`, to its own identity. The path of the file.
@@ -128,4 +146,71 @@ fn a_damaged_document_is_named_and_there_is_no_backup() {
 
     assert!(!home.path("backup.age").exists());
     assert_eq!(read(&home.profile("other"))["provider"], "somewhere");
+}
+
+#[test]
+fn a_backup_that_is_killed_anywhere_leaves_a_whole_file_or_none_and_is_simply_run_again() {
+    let provider = Provider::start(Config::default());
+    let home = Home::in_memory();
+    home.add_profile(&provider, "work").expect_code(0);
+    let recipient = recipient_of(&home.path("identity.txt"));
+    let file = home.path("data/backup.age");
+    let arguments = ["backup", file.to_str().unwrap(), "--recipient", &recipient];
+    let (before, documents) = (Snapshot::of(&home), stored(&home));
+    let subject =
+        Subject { home: &home, arguments: &arguments, prepare: &|| before.restore(&home), run: alone };
+
+    let tally = subject.kill_at_changes(|step| {
+        let was_made = file.exists();
+        let again = home.run(&arguments);
+        assert_eq!(again.code, if was_made { 2 } else { 0 }, "{step:?}: {again:?}");
+        assert_eq!(content(&home, &file)["documents"].as_array().unwrap().len(), 3, "{step:?}");
+        if !was_made {
+            assert_eq!(strays(&home), [file.clone()], "{step:?}");
+        }
+        std::fs::remove_file(&file).unwrap();
+        let mut now = stored(&home);
+        now.retain(|path, _| !path.ends_with(".backup.age.vault-part"));
+        assert!(now == documents, "{step:?}");
+    });
+    eprintln!("kills of vault backup: {tally:?}");
+    assert!(tally.is_none_or(|tally| tally.killed >= 15), "too few to be true");
+}
+
+#[test]
+fn a_full_disk_leaves_no_backup_and_says_so() {
+    with_own_mounts(|| {
+        let Scene { home, .. } = Scene::new();
+        std::fs::create_dir(home.path("disk")).unwrap();
+        // A tmpfs of no size would have no bound.
+        home.write("disk/other", "something");
+        let disk = Disk::under(&home.path("disk"));
+        let recipient = recipient_of(&home.path("identity.txt"));
+        let backup = |pages| {
+            disk.leave_pages(pages);
+            let run = home.run(&["backup", "disk/backup.age", "-r", &recipient]);
+            disk.mend();
+            let left: Vec<_> =
+                home.files("disk").iter().filter_map(|path| Some(path.file_name()?.to_owned())).collect();
+            if run.code != 0 {
+                assert!(
+                    !left.iter().any(|name| name.to_str().unwrap().contains("backup")),
+                    "{left:?} {run:?}"
+                );
+                assert!(
+                    run.stderr.contains("nothing was sent") || run.stderr.contains("free some space"),
+                    "{run:?}"
+                );
+            } else {
+                assert_eq!(
+                    content(&home, &home.path("disk/backup.age"))["documents"].as_array().unwrap().len(),
+                    4
+                );
+                std::fs::remove_file(home.path("disk/backup.age")).unwrap();
+            }
+            run.code
+        };
+        let codes: BTreeSet<i32> = (0..12).map(backup).collect();
+        assert_eq!(codes, [0, 10].into());
+    });
 }

@@ -1,14 +1,18 @@
 //! `vault restore`: a backup becomes a vault again, and nothing else is touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::backup::{back_up, recipient_of};
+use crate::backup::{back_up, content, recipient_of};
+use crate::disk::{Disk, with_own_mounts};
+use crate::expiry::{Snapshot, strays};
 use crate::forge;
 use crate::home::{Home, make_private};
+use crate::kills::{Subject, alone};
+use crate::provider::{Config, Provider};
 use crate::scene::{Scene, edit, read};
 
 const PASSPHRASE: &str = "correct horse battery";
@@ -264,7 +268,7 @@ fn what_is_in_a_backup_is_held_to_all_that_a_vault_is_held_to() {
     back_up(&home);
     let there = machine_with(&home.path("backup.age"), &home.path("identity.txt"));
     let recipient = recipient_of(&home.path("identity.txt"));
-    let content = content(&home);
+    let content = content(&home, &home.path("backup.age"));
     let seal = |text: &str| {
         there.write("backup.age", forge::seal(&recipient.parse().unwrap(), text.as_bytes()));
         let run = there.run(&RESTORE);
@@ -305,22 +309,6 @@ fn what_is_in_a_backup_is_held_to_all_that_a_vault_is_held_to() {
     let _ = seal(&content.to_string()).expect_code(0);
 }
 
-/// What is in the backup of `home`.
-fn content(home: &Home) -> Value {
-    use std::io::Read;
-    let identity: age::x25519::Identity =
-        fs::read_to_string(home.path("identity.txt")).unwrap().trim().parse().unwrap();
-    let file = fs::read(home.path("backup.age")).unwrap();
-    let mut text = String::new();
-    let decryptor = age::Decryptor::new(&file[..]).unwrap();
-    decryptor
-        .decrypt(std::iter::once(&identity as &dyn age::Identity))
-        .unwrap()
-        .read_to_string(&mut text)
-        .unwrap();
-    serde_json::from_str(&text).unwrap()
-}
-
 fn another_key() -> String {
     use age::secrecy::ExposeSecret;
     age::x25519::Identity::generate().to_string().expose_secret().to_owned()
@@ -331,4 +319,83 @@ fn replace(content: &mut Value, from: &str, to: &str) {
     let text = content["documents"][2]["text"].as_str().unwrap();
     assert!(text.contains(from));
     content["documents"][2]["text"] = text.replace(from, to).into();
+}
+
+/// A home in memory that has a backup of one profile, and no vault.
+fn after_the_loss() -> Home {
+    let provider = Provider::start(Config::default());
+    let home = Home::in_memory();
+    home.add_profile(&provider, "work").expect_code(0);
+    let recipient = recipient_of(&home.path("identity.txt"));
+    let _ = home.run(&["backup", "backup.age", "--recipient", &recipient]).expect_code(0);
+    fs::remove_dir_all(home.vault_dir()).unwrap();
+    home
+}
+
+fn killed_anywhere(arguments: &[&str]) {
+    let home = after_the_loss();
+    let lost = Snapshot::of(&home);
+    let subject = Subject {
+        home: &home,
+        arguments,
+        prepare: &|| {
+            lost.restore(&home);
+            for folder in ["data/vault", "data/.vault.restoring"] {
+                let _ = fs::remove_dir_all(home.path(folder));
+            }
+        },
+        run: alone,
+    };
+    let tally = subject.kill_at_changes(|step| {
+        let was_made = home.vault_dir().join("vault.json").exists();
+        let seen = home.run(&["list"]).code;
+        assert_eq!(seen, if was_made { 0 } else { 3 }, "{step:?}");
+        let again = home.run(arguments);
+        assert_eq!(again.code, if was_made { 2 } else { 0 }, "{step:?}: {again:?}");
+        let verified = home.run(&["verify"]);
+        assert_eq!(verified.code, 0, "{step:?}: {verified:?}");
+        assert!(!home.path("data/.vault.restoring").exists(), "{step:?}");
+        assert_eq!(documents(&home).len(), 3, "{step:?}");
+        assert!(
+            strays(&home).iter().all(|path| !path.starts_with(home.path("data"))),
+            "{step:?}: {:?}",
+            strays(&home)
+        );
+    });
+    eprintln!("kills of vault {}: {tally:?}", arguments.join(" "));
+    assert!(tally.is_none_or(|tally| tally.killed >= 40), "too few to be true");
+}
+
+#[test]
+fn a_restore_that_is_killed_anywhere_leaves_a_whole_vault_or_none_and_is_simply_run_again() {
+    killed_anywhere(&["restore", "backup.age"]);
+}
+
+#[test]
+fn a_restore_of_the_same_vault_that_is_killed_anywhere_is_simply_run_again() {
+    killed_anywhere(&["restore", "backup.age", "--same-id"]);
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_of_a_vault_that_was_to_be_restored() {
+    with_own_mounts(|| {
+        let home = after_the_loss();
+        // A tmpfs of no size would have no bound.
+        home.write("data/other", "something");
+        let disk = Disk::under(&home.path("data"));
+        let restore = |pages| {
+            disk.leave_pages(pages);
+            let run = home.run(&["restore", "backup.age"]);
+            disk.mend();
+            if run.code == 0 {
+                let _ = home.run(&["verify"]).expect_code(0);
+                fs::remove_dir_all(home.vault_dir()).unwrap();
+            }
+            let left = home.files("data");
+            assert!(left.iter().all(|path| path.parent() == Some(&home.path("data"))), "{left:?} {run:?}");
+            run.code
+        };
+        let codes: BTreeSet<i32> = (0..24).map(restore).collect();
+        assert_eq!(codes, [0, 10].into());
+    });
 }

@@ -34,10 +34,11 @@ enum Action {
     /// Add a key slot
     Add(AddArgs),
     /// Change the passphrase of a key slot
-    ///
-    /// The old passphrase is asked for, or comes from VAULT_PASSPHRASE_FILE or VAULT_PASSPHRASE_COMMAND; the
-    /// new one is asked for twice. The vault key stays the same: whoever has the old passphrase and an old
-    /// copy of the vault still has it. After a passphrase has leaked, `vault rotate key` makes a new one.
+    #[command(after_help = "\
+The old passphrase is asked for, or comes from VAULT_PASSPHRASE_FILE or
+VAULT_PASSPHRASE_COMMAND; the new one is asked for twice. The vault key stays
+the same: whoever has the old passphrase and an old copy of the vault still has
+it. After a passphrase has leaked, `vault rotate key` makes a new key.")]
     Passwd {
         /// The slot, or the beginning of its id [default: the only passphrase slot]
         slot: Option<String>,

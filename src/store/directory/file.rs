@@ -243,9 +243,13 @@ impl Files {
         }
     }
 
-    /// The one absolute path of what may have several; `path` itself where that is not to be had.
+    /// The one absolute path of what may have several, also before it is there; `path` itself where that is
+    /// not to be had.
     pub(super) fn canonical(&self, path: &Path) -> PathBuf {
-        self.disk.canonical(path).unwrap_or_else(|_| path.to_owned())
+        self.disk.canonical(path).unwrap_or_else(|_| match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => self.canonical(parent).join(name),
+            _ => path.to_owned(),
+        })
     }
 
     /// A file to be locked, made if there is none.
