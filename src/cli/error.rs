@@ -167,7 +167,6 @@ fn code(error: &ops::Error) -> Code {
         | E::OtherAccount { .. }
         | E::LastSlot
         | E::LivesElsewhere { .. }
-        | E::RotationUnfinished
         | E::WouldForgetLogin { .. }
         | E::AccountUnknown { .. }
         | E::RefreshRefused { .. }

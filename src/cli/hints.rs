@@ -34,7 +34,6 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::LivesElsewhere { .. } => {
             "two of them would end each other's logins; restore without `--same-id`, or move that one away".into()
         }
-        E::RotationUnfinished => "finish it with `vault rotate key` first".into(),
         E::BackupNotProven { .. } => "check the disk, or choose another one".into(),
         E::NoVault { .. } => {
             "run `vault init`, or `vault add-profile NAME`, which makes a vault by itself".into()

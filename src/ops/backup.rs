@@ -84,6 +84,7 @@ fn gather(ctx: Context<'_>, vault: &Unlocked, on_step: &dyn Fn(usize, usize)) ->
     check_one_key(ctx, vault)?;
     settle(ctx, vault)?;
     verify::verify_locked(ctx, vault, on_step)?;
+    warn_of_rescues(ctx, vault)?;
     let mut documents = Vec::new();
     for name in verify::names(ctx)? {
         let Some(part) = part(&name) else { continue };
@@ -108,13 +109,18 @@ fn check_one_key(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
 /// Completes what interrupted writers have left, so that the newest state is what is backed up.
 fn settle(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
     rename::finish(ctx, vault)?;
-    for name in ctx.store.profiles()? {
-        recover::recover(ctx, vault, &name)?;
-        // Whatever is wrong with the profile is said by the check of all documents.
-        let Ok(profile) = vault.profile(ctx, &name) else { continue };
-        if rescue::is_outstanding(ctx, vault, profile.document.id(), profile.facts.grant.as_ref())? {
-            ctx.notices.notice(&Notice::RescueNotInBackup { profile: name });
+    for name in ctx.store.unfinished(&vault.id)? {
+        if let Name::Profile(name) = name {
+            recover::recover(ctx, vault, &name)?;
         }
+    }
+    Ok(())
+}
+
+/// What was only printed is in no backup.
+fn warn_of_rescues(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
+    for profile in rescue::outstanding(ctx, vault)? {
+        ctx.notices.notice(&Notice::RescueNotInBackup { profile });
     }
     Ok(())
 }

@@ -62,9 +62,6 @@ pub enum Error {
         #[source]
         source: seal::BackupError,
     },
-    /// The documents are under two keys.
-    #[error("the rotation of the vault key is not finished")]
-    RotationUnfinished,
     /// The disk gave back something else than it was given.
     #[error("the backup {file} does not hold what was just written to it, and was removed")]
     BackupNotProven {

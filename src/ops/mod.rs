@@ -175,7 +175,7 @@ pub enum Notice {
     /// in its backup.
     RescueNotInBackup {
         /// Of which profile.
-        profile: ProfileName,
+        profile: String,
     },
     /// A key slot works, and should be made stronger or safer.
     WeakUnlock {
