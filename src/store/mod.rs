@@ -4,6 +4,7 @@
 //! store. [`Memory`] is what this machine alone remembers, and is never synced.
 
 mod directory;
+mod error;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use directory::{Directory, Places};
+pub use error::Error;
 
 use crate::domain::{ClientName, DocumentId, KeyId, ProfileName, VaultId};
 
@@ -416,69 +418,4 @@ pub trait Memory: Send + Sync {
         id: &DocumentId,
         rescue: Option<&OutstandingRescue>,
     ) -> Result<(), Error>;
-}
-
-/// Why storage failed or was refused.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// Others could change what is there.
-    #[error("{} {why}", path.display())]
-    Unsafe {
-        /// What is unsafe.
-        path: PathBuf,
-        /// Why.
-        why: &'static str,
-    },
-    /// Something else than a plain document stands there.
-    #[error("{} {why}", path.display())]
-    NotADocument {
-        /// Where.
-        path: PathBuf,
-        /// What it is.
-        why: &'static str,
-    },
-    /// A vault needs an empty place.
-    #[error("{} is not empty", path.display())]
-    Occupied {
-        /// Where.
-        path: PathBuf,
-    },
-    /// Somebody else holds the lock.
-    #[error("another vault process has held {what} for {} seconds", waited.as_secs())]
-    Busy {
-        /// What is locked.
-        what: &'static str,
-        /// How long we waited.
-        waited: Duration,
-    },
-    /// Another process is at work there, although we hold the lock.
-    #[error("another vault process is writing {what}")]
-    InUse {
-        /// What.
-        what: String,
-    },
-    /// It was changed since it was read.
-    #[error("{name} was changed by another process")]
-    Conflict {
-        /// Which document.
-        name: String,
-    },
-    /// What was read back is not what was written.
-    #[error("{} does not hold what was just written to it", path.display())]
-    NotWritten {
-        /// Where.
-        path: PathBuf,
-    },
-    /// The file system said no.
-    #[error("cannot {action} {}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// What it said.
-        #[source]
-        source: std::io::Error,
-    },
 }
