@@ -15,6 +15,7 @@ use crate::kills::{Subject, alone};
 use crate::outside;
 use crate::provider::{Config, Provider};
 use crate::scene::{Scene, edit, read};
+use crate::slots::{expect_end, on_terminal, plugin_home};
 use crate::tree::stored;
 
 const PASSPHRASE: &str = "correct horse battery";
@@ -233,4 +234,58 @@ fn what_a_killed_writer_has_left_is_in_the_backup() {
 
     let texts = content(&home, &file)["documents"].to_string();
     assert!(texts.contains("NEWER"), "{texts}");
+}
+
+#[test]
+fn recipients_of_a_plugin_stand_beside_others() {
+    // Bech32 of five zero bytes for the plugin of the tests.
+    const OF_THE_PLUGIN: &str = "age1try1qqqqqqqqfmye9f";
+    let Some(mut home) = plugin_home() else { return };
+    write_identity(&home.path("identity.txt"));
+    let own = recipient_of(&home.path("identity.txt"));
+    home.run(&["init", "--identity", "identity.txt"]).expect_code(0);
+
+    let said = home.run(&["backup", "both.age", "-r", OF_THE_PLUGIN, "-r", &own]).expect_code(0);
+    said.expect_said("opened again and compared");
+    home.run(&["backup", "one.age", "-r", OF_THE_PLUGIN]).expect_code(0).expect_said("was not proven");
+
+    for (file, identity) in [("both.age", "identity.txt"), ("one.age", "plugin.txt")] {
+        let place = format!("from-{file}");
+        home.run(&[
+            "restore",
+            file,
+            "--open-with",
+            identity,
+            "--identity",
+            "identity.txt",
+            "--vault-dir",
+            &place,
+        ])
+        .expect_code(0);
+    }
+    home.run(&["restore", "one.age", "--open-with", "identity.txt", "--vault-dir", "new"])
+        .expect_code(4)
+        .expect_said("--open-with");
+    home.set("TRY_MODE", "error");
+    home.run(&["backup", "two.age", "-r", OF_THE_PLUGIN]).expect_code(4).expect_unsaid("\u{1b}");
+    assert!(!home.path("two.age").exists());
+}
+
+#[test]
+fn the_passphrase_of_a_backup_is_typed_twice_and_once_to_open_it() {
+    let Scene { home, .. } = Scene::new();
+    let mut terminal = on_terminal(&home, &["backup", "backup.age"]);
+    for typed in ["short", PASSPHRASE, "something else", PASSPHRASE, PASSPHRASE] {
+        terminal.exp_regex("New passphrase of the backup: |again: ").unwrap();
+        terminal.send_line(typed).unwrap();
+    }
+    expect_end(terminal, 0);
+
+    let mut terminal = on_terminal(&home, &["restore", "backup.age", "--vault-dir", "second"]);
+    for typed in ["wrong horse", PASSPHRASE] {
+        terminal.exp_string("Passphrase of the backup").unwrap();
+        terminal.send_line(typed).unwrap();
+    }
+    expect_end(terminal, 0);
+    let _ = home.run(&["verify", "--vault-dir", "second"]).expect_code(0);
 }
