@@ -105,14 +105,14 @@ impl Memory for Directory {
     }
 
     fn set_known_vault(&self, vault: &VaultId) -> Result<(), Error> {
-        self.write_fact(vault, &self.place_path(), vault, Durability::Durable)?;
         let here = self.files.canonical(&self.places.vault);
         let mut places = self.known_places(vault)?;
-        if places.contains(&here) {
-            return Ok(());
+        if !places.contains(&here) {
+            places.push(here);
+            self.set_fact(vault, "places.json", &places, Durability::Durable)?;
         }
-        places.push(here);
-        self.set_fact(vault, "places.json", &places, Durability::Durable)
+        // Last, so that the next command does both again if this one is killed in between.
+        self.write_fact(vault, &self.place_path(), vault, Durability::Durable)
     }
 
     fn other_place(&self, vault: &VaultId) -> Result<Option<PathBuf>, Error> {
