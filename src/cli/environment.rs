@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::ops::doctor::Surroundings;
+
 /// What the environment says, as far as it matters to us.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Environment {
@@ -85,6 +87,20 @@ impl Environment {
             is_github_actions: variable("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             has_display: has_display(),
         }
+    }
+}
+
+/// What surrounds the program, for the doctor: of the variables among `names`, which are set.
+pub(super) fn surroundings(names: &[&str], home: PathBuf, runtime_dir: PathBuf) -> Surroundings {
+    let search_path = variable("PATH").unwrap_or_default();
+    let is_set = |name: &&&str| variable(name).is_some();
+    Surroundings {
+        home,
+        runtime_dir,
+        current_dir: std::env::current_dir().ok(),
+        search_path: std::env::split_paths(&search_path).collect(),
+        executable: std::env::current_exe().ok(),
+        variables: names.iter().filter(is_set).map(|name| (*name).to_owned()).collect(),
     }
 }
 

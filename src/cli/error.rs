@@ -34,6 +34,11 @@ impl Failure {
         Self { status: code as u8, messages: vec![message.into()], hints: Vec::new(), block: None }
     }
 
+    /// A failure with one message and the exit code of another failure.
+    pub(super) fn with_status(status: u8, message: impl Into<String>) -> Self {
+        Self { status, ..Self::new(Code::Bug, message) }
+    }
+
     /// The command line makes no sense.
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self::new(Code::Usage, message)
@@ -49,6 +54,11 @@ impl Failure {
     /// A program could not be run; `status` is what a shell would answer.
     pub(super) fn of_program(status: u8, error: &dyn StdError) -> Self {
         Self { status, ..Self::of(Code::Storage, error) }
+    }
+
+    /// What `error` says, and its causes.
+    pub(super) fn causes_of(error: &ops::Error) -> Vec<String> {
+        Self::of(Code::Bug, error).messages
     }
 
     fn of(code: Code, error: &dyn StdError) -> Self {

@@ -55,6 +55,12 @@ fn words(notice: &Notice) -> Words {
         Notice::SetAside { profile } => Warning(format!(
             "an interrupted write of `{profile}` could not be read; it is kept in its place with `.unread` in its name"
         )),
+        Notice::SuccessorWaits { profile } => Talk(format!(
+            "an interrupted refresh of `{profile}` is completed by the next `vault token {profile}`"
+        )),
+        Notice::SuccessorUnreadable { profile } => Warning(format!(
+            "an interrupted write of `{profile}` cannot be read; the next `vault token {profile}` keeps it aside"
+        )),
         Notice::OlderHalf { document } => Talk(format!(
             "{document} is what an interrupted rename has left; the next change of the vault removes it"
         )),

@@ -32,6 +32,8 @@ pub(super) struct Session {
     notices: StderrNotices,
     pinned: Option<KeyId>,
     runtime_dir: PathBuf,
+    home: PathBuf,
+    usual_vault_dir: PathBuf,
 }
 
 impl Session {
@@ -55,6 +57,8 @@ impl Session {
             notices: StderrNotices::new(output),
             pinned: pinned(&environment)?,
             runtime_dir: runtime_dir(&base),
+            home: base.home_dir().to_owned(),
+            usual_vault_dir: usual_vault_dir(&base),
             http: Https::new(),
             output,
             environment,
@@ -117,6 +121,17 @@ impl Session {
         &*self.keychain
     }
 
+    /// The user's home.
+    pub(super) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// The vault directory, if nobody has chosen another one.
+    pub(super) fn usual_vault_dir(&self) -> Option<&Path> {
+        let is_chosen = self.globals.vault_dir.is_some() || self.environment.vault_dir.is_some();
+        (!is_chosen).then_some(&*self.usual_vault_dir)
+    }
+
     /// Where the agent's socket is.
     pub(super) fn runtime_dir(&self) -> &Path {
         &self.runtime_dir
@@ -168,7 +183,7 @@ fn may_ask_secrets(globals: &Globals) -> bool {
 
 fn places(globals: &Globals, environment: &Environment, base: &BaseDirs) -> Result<Places, Failure> {
     let chosen = globals.vault_dir.clone().or_else(|| environment.vault_dir.clone());
-    let vault = chosen.unwrap_or_else(|| base.data_dir().join("vault"));
+    let vault = chosen.unwrap_or_else(|| usual_vault_dir(base));
     let vault = std::path::absolute(&vault).map_err(|error| {
         Failure::usage(format!("the vault directory {} cannot be used: {error}", vault.display()))
     })?;
@@ -176,6 +191,10 @@ fn places(globals: &Globals, environment: &Environment, base: &BaseDirs) -> Resu
     let state =
         base.state_dir().map_or_else(|| base.data_local_dir().join("vault-state"), |dir| dir.join("vault"));
     Ok(Places { vault, cache: base.cache_dir().join("vault"), state })
+}
+
+fn usual_vault_dir(base: &BaseDirs) -> PathBuf {
+    base.data_dir().join("vault")
 }
 
 /// Where sockets go: the user's runtime directory, else a private place below the temporary one.

@@ -95,6 +95,19 @@ pub(super) fn details(facts: Vec<(&str, Cell)>, look: Look) -> String {
     text_of(table)
 }
 
+/// `text` in the colour of `tone`, where colour is wanted.
+pub(super) fn toned(text: &str, tone: Tone, look: Look) -> String {
+    // ECMA-48, 8.3.117: select graphic rendition.
+    let code = match tone {
+        Tone::Good => "32",
+        Tone::Warning => "33",
+        Tone::Bad => "31",
+        Tone::Faint => "2",
+        Tone::Plain => return text.to_owned(),
+    };
+    if look.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
 /// `text` with every character replaced that a terminal would obey or that hides what is written:
 /// controls, line breaks, marks of direction, and what has no width.
 pub(super) fn printable(text: &str) -> Cow<'_, str> {

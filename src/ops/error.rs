@@ -358,6 +358,8 @@ pub enum Error {
         failed: Vec<(String, Box<Self>)>,
         /// How many there are.
         total: usize,
+        /// What did pass.
+        passed: super::verify::Summary,
     },
 }
 

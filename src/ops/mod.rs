@@ -8,6 +8,7 @@ pub mod backup;
 mod cache;
 pub mod clients;
 pub mod consent;
+pub mod doctor;
 mod documents;
 pub mod edit;
 mod error;
@@ -147,6 +148,16 @@ pub enum Notice {
     },
     /// A leftover could not be read and was kept under another name.
     SetAside {
+        /// Of which profile.
+        profile: ProfileName,
+    },
+    /// An interrupted refresh has left what the next call completes.
+    SuccessorWaits {
+        /// Of which profile.
+        profile: ProfileName,
+    },
+    /// An interrupted refresh has left what cannot be read, and what the next call keeps aside.
+    SuccessorUnreadable {
         /// Of which profile.
         profile: ProfileName,
     },

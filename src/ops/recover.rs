@@ -73,7 +73,8 @@ pub(super) fn clear(ctx: Context<'_>, target: Target<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-enum Verdict {
+/// What a leftover is.
+pub(super) enum Verdict {
     /// A complete document that comes after the current one.
     Successor(Document),
     /// A request, or a rename, was about to be made after the current one, which this is.
@@ -86,7 +87,7 @@ enum Verdict {
 
 /// A leftover is held to all that a document is held to: otherwise an older copy, or one of another
 /// profile, could come in by this door.
-fn judge(
+pub(super) fn judge(
     ctx: Context<'_>,
     vault: &Unlocked,
     name: &ProfileName,

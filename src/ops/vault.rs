@@ -173,7 +173,7 @@ pub(super) fn with_remembered<'a>(ctx: Context<'a>, vault: &VaultId) -> Ways<'a>
 }
 
 /// What this machine knows of the vault in its place.
-enum Place {
+pub(super) enum Place {
     /// All of it, or nothing is to be remembered because the user has pinned the key.
     Known,
     /// The vault is known, and stands in a new place.
@@ -186,7 +186,7 @@ enum Place {
 
 /// Refuses a vault none of whose keys is the one that this machine, or the user, has pinned. Whether the
 /// pinned key has endorsed the other one is seen when the manifest is verified.
-fn accepted(ctx: Context<'_>, vault: &Vault) -> Result<Place, Error> {
+pub(super) fn accepted(ctx: Context<'_>, vault: &Vault) -> Result<Place, Error> {
     let not_accepted = |by_environment| {
         let kid = vault.kids().last().unwrap_or(vault.kid()).clone();
         Err(Error::KeyNotAccepted { kid, by_environment })

@@ -3,10 +3,11 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::recover::{self, Verdict};
 use super::{Context, Error, Loaded, Notice, Unlocked, documents, rename, reveal};
-use crate::domain::{ClientAuth, Field, Profile, SealedField};
-use crate::seal::{Document, Format};
-use crate::store::{self, Access, Held, Mark, Name};
+use crate::domain::{Field, Profile, ProfileName, SealedField};
+use crate::seal::{Document, Format, Verified};
+use crate::store::{self, Access, Held, Mark, Name, Target};
 
 /// What was checked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,6 +16,10 @@ pub struct Summary {
     pub documents: usize,
     /// How many sealed items in them.
     pub items: usize,
+    /// How many cached tokens of this machine can be trusted and opened too.
+    pub tokens: usize,
+    /// How many successors wait to be put in their places.
+    pub successors: usize,
 }
 
 /// Checks the whole vault. `on_step` is told how many documents are done, and how many there are.
@@ -37,16 +42,20 @@ pub(super) fn verify_locked(
     tell_what_is_odd(ctx, &older)?;
     let names: Vec<Name> = names(ctx)?.into_iter().filter(|name| !older.contains(name)).collect();
     let total = names.len();
-    let mut summary = Summary { documents: total, items: 0 };
+    let mut summary = Summary { documents: total, ..Summary::default() };
     let mut failed = Vec::new();
     for (done, name) in names.into_iter().enumerate() {
         on_step(done, total);
         match check(ctx, vault, &name) {
-            Ok(items) => summary.items += items,
+            Ok(found) => summary.add(found),
             Err(error) => failed.push((name.to_string(), Box::new(error))),
         }
     }
-    if failed.is_empty() { Ok(summary) } else { Err(Error::NotAllVerified { failed, total }) }
+    if failed.is_empty() {
+        Ok(summary)
+    } else {
+        Err(Error::NotAllVerified { failed, total, passed: summary })
+    }
 }
 
 /// Keeps a rename from happening meanwhile. A vault that cannot be written to has nobody to wait for.
@@ -109,28 +118,36 @@ pub(super) fn names(ctx: Context<'_>) -> Result<Vec<Name>, Error> {
     Ok(std::iter::once(Name::Manifest).chain(documents::names(ctx)?).collect())
 }
 
-/// How many items of the document were opened.
-fn check(ctx: Context<'_>, vault: &Unlocked, name: &Name) -> Result<usize, Error> {
+impl Summary {
+    fn add(&mut self, other: Self) {
+        self.items += other.items;
+        self.tokens += other.tokens;
+        self.successors += other.successors;
+    }
+}
+
+/// What of the document was opened, and of what belongs to it.
+fn check(ctx: Context<'_>, vault: &Unlocked, name: &Name) -> Result<Summary, Error> {
     match name {
         Name::Manifest => {
             let found = documents::load::<crate::seal::Manifest>(ctx, vault, name, Format::Manifest)?;
             let manifest = found.ok_or(Error::ManifestMissing)?;
             tell_what_is_unknown(ctx, name, &manifest);
-            Ok(0)
+            opened(vault, name, &manifest.document)
         }
         Name::Client(client) => {
             let client = vault.client_named(ctx, client)?;
             tell_what_is_unknown(ctx, name, &client);
-            let has_secret = client.facts.client_auth != ClientAuth::None;
+            // With its destination, which is not compared below.
             super::refresh::client_secret(vault, &client, name)?;
-            Ok(usize::from(has_secret))
+            opened(vault, name, &client.document)
         }
         Name::Profile(profile) => {
             let profile = vault.profile(ctx, profile)?;
             tell_what_is_unknown(ctx, name, &profile);
             check_profile(ctx, vault, &profile)
         }
-        Name::Token(..) => Ok(0),
+        Name::Token(..) => Ok(Summary::default()),
     }
 }
 
@@ -141,14 +158,69 @@ fn tell_what_is_unknown<T: Serialize + DeserializeOwned>(ctx: Context<'_>, name:
     }
 }
 
-fn check_profile(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Result<usize, Error> {
+/// Opens every item, also those that this version does not know.
+fn opened(vault: &Unlocked, name: &Name, document: &Verified) -> Result<Summary, Error> {
+    let items = document.open_all(&vault.keys).map_err(documents::refused(name))?;
+    Ok(Summary { items, ..Summary::default() })
+}
+
+fn check_profile(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Result<Summary, Error> {
+    let name = Name::Profile(profile.facts.name.clone());
     let sealed = [(SealedField::RefreshToken, Field::RefreshToken), (SealedField::ApiKey, Field::ApiKey)];
-    let mut items = 0;
     for (_, field) in sealed.into_iter().filter(|(sealed, _)| profile.document.holds(*sealed)) {
+        // With its destination, which is not compared below.
         reveal::of_profile(ctx, vault, profile, field)?;
-        items += 1;
     }
     // A profile whose client is gone is of no use, even if it holds nothing.
     vault.client(ctx, &profile.facts.client)?;
-    Ok(items)
+    let found = opened(vault, &name, &profile.document)?;
+    let successors = waiting(ctx, vault, &profile.facts.name)?;
+    Ok(Summary { tokens: cached(ctx, vault, profile), successors, ..found })
+}
+
+/// A cached token that does not verify is no damage: the next call replaces it.
+fn cached(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> usize {
+    let name = Name::Token(vault.id.clone(), profile.document.id().clone());
+    let stored = match ctx.store.read(&name) {
+        Ok(None) => return 0,
+        Ok(Some(stored)) => Some(stored),
+        Err(_) => None,
+    };
+    let document = stored.and_then(|stored| Document::parse(&stored.bytes).ok());
+    let verified = document.and_then(|document| document.verify(&vault.id, &vault.keys).ok());
+    let is_whole = |token: &Verified| {
+        token.id() == profile.document.id()
+            && token.format() == Format::Token
+            && token.open_all(&vault.keys).is_ok()
+    };
+    if verified.as_ref().is_some_and(is_whole) {
+        return 1;
+    }
+    ctx.notices.notice(&Notice::CacheIgnored { profile: profile.facts.name.clone() });
+    0
+}
+
+/// How many successors of the profile wait to be put in its place. One that cannot be read is kept aside
+/// by whoever comes next, and is no damage to the profile.
+fn waiting(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<usize, Error> {
+    let stored_as = Name::Profile(name.clone());
+    let mut waiting = 0;
+    for leftover in ctx.store.leftovers(Target { name: &stored_as, vault: &vault.id })? {
+        if leftover.is_claimed {
+            continue;
+        }
+        match recover::judge(ctx, vault, name, &leftover)? {
+            Verdict::Successor(document) => {
+                let verified = document.verify(&vault.id, &vault.keys);
+                let opened = verified.and_then(|successor| successor.open_all(&vault.keys));
+                waiting += opened.map(|_| 1).map_err(documents::refused(&stored_as))?;
+                ctx.notices.notice(&Notice::SuccessorWaits { profile: name.clone() });
+            }
+            Verdict::Unreadable => {
+                ctx.notices.notice(&Notice::SuccessorUnreadable { profile: name.clone() });
+            }
+            Verdict::Intent(_) | Verdict::Stale => {}
+        }
+    }
+    Ok(waiting)
 }

@@ -1,4 +1,4 @@
-//! Why storage failed or was refused.
+//! Why storage did not do it.
 
 use std::path::PathBuf;
 use std::time::Duration;

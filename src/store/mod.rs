@@ -5,6 +5,7 @@
 
 mod directory;
 mod error;
+mod examination;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use directory::{Directory, Places};
 pub use error::Error;
+pub use examination::{Examination, Loose, Place as ExaminedPlace, Remains, Role};
 
 use crate::domain::{ClientName, DocumentId, KeyId, ProfileName, VaultId};
 
@@ -290,6 +292,10 @@ pub trait Store: Send + Sync {
 
     /// What to call the place in a message.
     fn location(&self) -> String;
+
+    /// What a person should know of the places where documents are kept on this machine. Nothing is made
+    /// where there is no vault, and nothing is changed but a lock file.
+    fn examine(&self) -> Examination;
 
     /// Proves that documents can be written: makes the place if there is none, writes and removes
     /// a probe.

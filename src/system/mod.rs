@@ -4,6 +4,7 @@ mod clock;
 mod disk;
 mod memory;
 mod new_file;
+mod place;
 mod process;
 mod random;
 #[cfg_attr(not(unix), path = "no_signals.rs")]
@@ -15,6 +16,9 @@ pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, Facts, Kind, OpenFile, Opening, SystemDisk};
 pub use memory::has_memory;
 pub use new_file::{NewFileError, check_free, take_back, write_new};
+pub use place::{
+    FileSystem, Look, Nature, file_system, look, look_behind, names_in, read_start, system_name,
+};
 pub use process::{Error as ProcessError, harden, replace_process};
 pub use random::{random_bytes, random_id};
 pub use signals::{Deferral, survive_size_limit};

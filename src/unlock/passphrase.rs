@@ -118,7 +118,7 @@ pub(super) fn open_bytes(
 }
 
 /// The work factor below the floor of a passphrase slot, if it is.
-pub(super) fn weakness(sealed: &str) -> Option<u8> {
+pub fn weakness(sealed: &str) -> Option<u8> {
     log_n(sealed.as_bytes()).filter(|log_n| *log_n < WorkFactor::FLOOR.0)
 }
 

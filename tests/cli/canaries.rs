@@ -293,6 +293,8 @@ fn looks(session: &mut Session) {
         format!("client show {client}"),
         "key list".to_owned(),
         "verify".to_owned(),
+        "doctor".to_owned(),
+        "doctor --refresh".to_owned(),
         "reveal work client_id".to_owned(),
         "reveal work account".to_owned(),
         "reveal work expires_at".to_owned(),
@@ -307,6 +309,7 @@ fn looks(session: &mut Session) {
         session.expect(0, command, Answer::Plain);
     }
     session.expect(0, "man pages", Answer::Plain);
+    session.expect(0, "doctor --report -vvv", Answer::Plain);
     session.expect(4, "unlocked -vvv", Answer::Plain);
 }
 

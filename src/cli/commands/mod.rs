@@ -6,6 +6,7 @@ mod backup;
 mod client;
 mod completions;
 mod consent;
+mod doctor;
 mod edit;
 mod env;
 mod exec;
@@ -77,6 +78,7 @@ const COMMANDS: &[Entry] = &[
     entry!("unlock", unlock, "Hold the vault key for a while, so that nothing is asked for"),
     entry!("lock", lock, "Forget the vault key that is held"),
     entry!("unlocked", unlocked, "Tell whether the vault key is held"),
+    entry!("doctor", doctor, "Find out what is wrong, and what would mend it"),
     entry!("verify", verify, "Prove that every document and secret opens"),
     entry!("backup", backup, "Write the whole vault into one encrypted file"),
     entry!("restore", restore, "Make a vault out of such a file"),

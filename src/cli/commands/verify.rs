@@ -1,14 +1,17 @@
 //! `vault verify`: proves that every document and secret opens.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::error::Failure;
 use crate::cli::session::Session;
-use crate::ops::{Context, Unlocked, Vault, verify};
+use crate::ops::verify::{self, Summary};
+use crate::ops::{self, Context, Unlocked, Vault};
 
 /// Prove that every document and secret opens
 ///
-/// Changes nothing. Exit code 6 names each document that cannot be trusted.
+/// Changes nothing. Cached tokens and what interrupted refreshes have left are checked
+/// too. Exit code 6 names each document that cannot be trusted, with `--json` on
+/// standard output too.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Accept documents that are older than the last ones seen here, after you have restored a backup
@@ -24,11 +27,12 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
             false => Vault::open(ctx)?.unlock(ctx)?,
         };
         let progress = session.output.progress("Verifying");
-        let summary = verify::verify(ctx, &vault, &|done, total| progress.at(done, total))?;
+        let verified = verify::verify(ctx, &vault, &|done, total| progress.at(done, total));
+        drop(progress);
         if session.output.json {
-            let verified = json!({ "documents": summary.documents, "items": summary.items });
-            return session.output.json("verified", verified);
+            return as_json(session, verified);
         }
+        let summary = verified?;
         session.output.say(&format!(
             "{} and {} can be trusted and opened",
             counted(summary.documents, "document"),
@@ -36,6 +40,28 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         ));
         Ok(())
     })
+}
+
+/// The answer has what failed in every case; who reads JSON does not read standard error.
+fn as_json(session: &Session, verified: Result<Summary, ops::Error>) -> Result<(), Failure> {
+    let answer = |documents: usize, summary: Summary, failed: Value| {
+        let Summary { items, tokens, successors, .. } = summary;
+        let counts =
+            json!({ "documents": documents, "items": items, "tokens": tokens, "successors": successors });
+        let object = json!({ "version": 1, "verified": counts, "failed": failed });
+        session.output.answer(&format!("{object:#}\n"))
+    };
+    match verified {
+        Ok(summary) => answer(summary.documents, summary, json!([])),
+        Err(ops::Error::NotAllVerified { failed, total, passed }) => {
+            let why = |error: &ops::Error| Failure::causes_of(error).join(": ");
+            let named =
+                failed.iter().map(|(document, error)| json!({ "document": document, "error": why(error) }));
+            answer(total - failed.len(), passed, named.collect())?;
+            Err(ops::Error::NotAllVerified { failed, total, passed }.into())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// `1 document`, `2 documents`.

@@ -3,6 +3,7 @@
 //! `vault.json`, `clients/`, `profiles/` and `locks/` in the vault directory; tokens in the cache
 //! directory; what only this machine knows in the state directory.
 
+mod examine;
 mod file;
 mod lock;
 mod memory;
@@ -16,8 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Access, Error, Expected, Held, Leftover, Lock, Name, Nursery, Patience, Place, Reservation, Revision,
-    Store, Stored, Target,
+    Access, Error, Examination, Expected, Held, Leftover, Lock, Name, Nursery, Patience, Place, Reservation,
+    Revision, Store, Stored, Target,
 };
 use crate::domain::{ClientName, DocumentId, ProfileName, VaultId};
 use crate::system::{Clock, Disk, SystemClock, SystemDisk};
@@ -342,6 +343,10 @@ impl Store for Directory {
 
     fn location(&self) -> String {
         self.places.vault.display().to_string()
+    }
+
+    fn examine(&self) -> Examination {
+        self.examined()
     }
 
     fn prove_writable(&self) -> Result<(), Error> {
