@@ -1,6 +1,8 @@
 //! The properties of `tests/properties`, for the fuzz targets.
 #![allow(clippy::unwrap_used, reason = "a property that does not hold says so by panicking")]
 
+#[path = "../../tests/properties/backup.rs"]
+pub mod backup;
 #[path = "../../tests/properties/callback.rs"]
 pub mod callback;
 #[path = "../../tests/properties/clean.rs"]

@@ -13,6 +13,7 @@ use super::hints;
 use super::table::printable;
 use crate::domain::agent_protocol;
 use crate::ops::audit::Outcome;
+use crate::system::NewFileError;
 use crate::{oauth, ops, seal, store, unlock};
 
 /// Why a command failed, as it is told.
@@ -158,6 +159,11 @@ fn code(error: &ops::Error) -> Code {
         E::Agent(_) => Code::Refused,
         E::OAuth(error) | E::NotRevoked { source: error, .. } => oauth_code(error),
         E::Document { source: seal::Error::Newer { .. }, .. } => Code::Newer,
+        E::NewFile(error) => new_file_code(error),
+        E::BackupNotOpened { source, .. } => backup_code(source),
+        E::Backup { source, .. } if is_newer(source) => Code::Newer,
+        E::Backup { .. } => Code::Integrity,
+        E::BackupNotProven { .. } => Code::Storage,
         E::Document { .. }
         | E::ManifestMissing
         | E::KeyNotAccepted { .. }
@@ -171,8 +177,10 @@ fn code(error: &ops::Error) -> Code {
         | E::NoProfile { .. }
         | E::NoClient { .. }
         | E::NoField { .. }
-        | E::NoSlot { .. } => Code::NotFound,
+        | E::NoSlot { .. }
+        | E::NoPassphrase { .. } => Code::NotFound,
         E::NoDefault { .. }
+        | E::WhichSlot { .. }
         | E::Usage(_)
         | E::VaultExists { .. }
         | E::ProfileExists { .. }
@@ -181,6 +189,7 @@ fn code(error: &ops::Error) -> Code {
         | E::ClientInUse { .. }
         | E::OtherAccount { .. }
         | E::LastSlot
+        | E::LivesElsewhere { .. }
         | E::WouldForgetLogin { .. }
         | E::AccountUnknown { .. }
         | E::EndsSiblings { .. }
@@ -199,7 +208,7 @@ fn code(error: &ops::Error) -> Code {
         E::LoginNeeded { .. } | E::GrantRefused { .. } | E::EndedTogether { .. } | E::CodeRefused(_) => {
             Code::LoginNeeded
         }
-        E::OutOfMemory | E::ProofNotSaved { .. } => Code::Storage,
+        E::OutOfMemory | E::SlotNotProven(_) | E::ProofNotSaved { .. } => Code::Storage,
         E::Rescue { .. } => Code::Rescue,
         E::SecretWaits { .. } => Code::Partial,
         E::Unfinished { .. } | E::PartlyDone { .. } => Code::Partial,
@@ -209,9 +218,33 @@ fn code(error: &ops::Error) -> Code {
 fn store_code(error: &store::Error) -> Code {
     match error {
         store::Error::Unsafe { .. } | store::Error::NotADocument { .. } => Code::Integrity,
+        store::Error::Occupied { .. } => Code::Usage,
         store::Error::Busy { .. } | store::Error::InUse { .. } | store::Error::Conflict { .. } => Code::Later,
         _ => Code::Storage,
     }
+}
+
+fn new_file_code(error: &NewFileError) -> Code {
+    match error {
+        NewFileError::Exists(_) => Code::Usage,
+        NewFileError::Busy(_) => Code::Later,
+        _ => Code::Storage,
+    }
+}
+
+fn backup_code(error: &unlock::backup::Error) -> Code {
+    use unlock::backup::Error as E;
+    match error {
+        E::File(_) => Code::Usage,
+        E::NotAge | E::Damaged => Code::Integrity,
+        E::Prompt(unlock::PromptError::Cancelled) => Code::Cancelled,
+        _ => Code::Locked,
+    }
+}
+
+fn is_newer(error: &seal::BackupError) -> bool {
+    use seal::BackupError as E;
+    matches!(error, E::Newer { .. } | E::Document { source: seal::Error::Newer { .. }, .. })
 }
 
 fn oauth_code(error: &oauth::Error) -> Code {

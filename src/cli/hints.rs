@@ -3,6 +3,7 @@
 use crate::domain::Field;
 use crate::oauth::diagnosis::Cause;
 use crate::oauth::{self, Obstacle, provider};
+use crate::system::NewFileError;
 use crate::{ops, store, unlock};
 
 /// What can be done about `error`, one line each.
@@ -43,6 +44,16 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::Document { .. } => {
             "put back a copy of the file that vault itself wrote; nothing was changed".into()
         }
+        E::NewFile(error) => new_file_hint(error).into(),
+        E::BackupNotOpened { source, .. } => return backup_hint(source),
+        E::Backup { source: crate::seal::BackupError::Newer { .. }, .. } => {
+            "install the newer version of vault".into()
+        }
+        E::Backup { .. } => "use another backup; nothing was restored from this one".into(),
+        E::LivesElsewhere { .. } => {
+            "two of them would end each other's logins; restore without `--same-id`, or move that one away".into()
+        }
+        E::BackupNotProven { .. } => "check the disk, or choose another one".into(),
         E::NoVault { .. } => {
             "run `vault init`, or `vault add-profile NAME`, which makes a vault by itself".into()
         }
@@ -87,6 +98,14 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
             format!("add one with `vault edit {profile} --api-key-file FILE`")
         }
         E::NoField { profile, .. } => format!("run `vault show {profile}` to see what it has"),
+        E::NoPassphrase { .. } => {
+            "run `vault key list` to see the slots, or add one with `vault key add --passphrase`".into()
+        }
+        E::WhichSlot { slots } => {
+            let slots: Vec<String> = slots.iter().map(ToString::to_string).collect();
+            format!("say which: {}", some(&slots))
+        }
+        E::SlotNotProven(_) => "try again; if it stays, report a bug".into(),
         E::NoSlot { .. } => "run `vault key list` to see the slots".into(),
         E::ProfileExists { name } => {
             format!("change it with `vault edit {name}`, log it in again with `vault login {name}`")
@@ -176,6 +195,29 @@ fn slots_hints(slots: &[unlock::Attempt]) -> Vec<String> {
     hints
 }
 
+fn new_file_hint(error: &NewFileError) -> &'static str {
+    match error {
+        NewFileError::Exists(_) => "choose another name; nothing is ever overwritten",
+        NewFileError::Busy(_) => "see what the other process is doing, then try again",
+        _ => "free some space or mend the permissions, then try again",
+    }
+}
+
+fn backup_hint(error: &unlock::backup::Error) -> Vec<String> {
+    use unlock::backup::Error as E;
+    let hint = match error {
+        E::File(_) | E::NotAge => "name the file that `vault backup` has written",
+        E::Damaged => "use another copy of it",
+        E::NobodyToAsk => "without a terminal, set VAULT_PASSPHRASE_FILE or VAULT_PASSPHRASE_COMMAND",
+        E::NotOpened(unlock::MessageError::WrongPassphrase) => "check the passphrase and try again",
+        E::NoIdentity | E::NotOpened(_) => {
+            "name the identity file of one of its recipients with `--open-with FILE`"
+        }
+        _ => return Vec::new(),
+    };
+    vec![hint.to_owned()]
+}
+
 fn usage_hints(error: &ops::Error) -> Vec<String> {
     match error {
         ops::Error::Usage(text) if text.contains("OAuth client") => vec![
@@ -226,6 +268,9 @@ fn store_hints(error: &store::Error) -> Vec<String> {
         }
         store::Error::Unsafe { .. } => "run vault as the user that owns the vault, without sudo".into(),
         store::Error::NotADocument { .. } => "move it away and put the real file back".into(),
+        store::Error::Occupied { .. } => {
+            "choose a new directory with `--vault-dir`; nothing is ever overwritten".into()
+        }
         store::Error::Busy { .. } | store::Error::InUse { .. } => {
             "see what the other process is waiting for, then try again".into()
         }

@@ -101,11 +101,15 @@ fn words(notice: &Notice) -> Words {
         Notice::NotProven { profile, why } => Warning(format!(
             "that the new login of `{profile}` has outlived the old one is not proven: {why}"
         )),
+        Notice::RescueNotInBackup { profile } => Warning(format!(
+            "the newest tokens of `{profile}` are in a rescue block that was not taken in, and so not in the backup"
+        )),
         Notice::WeakUnlock { what } => Warning(what.clone()),
     }
 }
 
-fn with_article(kind: &str) -> String {
+/// `the keychain`, `a passphrase`.
+pub(super) fn with_article(kind: &str) -> String {
     match kind {
         "keychain" => "the keychain".to_owned(),
         "recipient" => "your age identity".to_owned(),

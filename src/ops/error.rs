@@ -41,6 +41,39 @@ pub enum Error {
         #[source]
         source: seal::Error,
     },
+    /// A file could not be made in the place that was named.
+    #[error(transparent)]
+    NewFile(#[from] crate::system::NewFileError),
+    /// A backup was not opened.
+    #[error("the backup {file} cannot be opened")]
+    BackupNotOpened {
+        /// The file.
+        file: String,
+        /// Why.
+        #[source]
+        source: unlock::backup::Error,
+    },
+    /// What is in a backup is refused.
+    #[error("the backup {file} cannot be trusted")]
+    Backup {
+        /// The file.
+        file: String,
+        /// Why.
+        #[source]
+        source: seal::BackupError,
+    },
+    /// The disk gave back something else than it was given.
+    #[error("the backup {file} does not hold what was just written to it, and was removed")]
+    BackupNotProven {
+        /// The file.
+        file: String,
+    },
+    /// The vault that is to be restored stands on this machine.
+    #[error("this vault stands on this machine, in {place}")]
+    LivesElsewhere {
+        /// Where.
+        place: String,
+    },
     /// There is no vault.
     #[error("there is no vault in {location}")]
     NoVault {
@@ -370,6 +403,21 @@ pub enum Error {
     /// The last way to the vault key would be gone.
     #[error("this is the last key slot; without it the vault could never be opened again")]
     LastSlot,
+    /// The key slot that was named, or every one, is of another kind.
+    #[error("{}", no_passphrase(slot.as_ref()))]
+    NoPassphrase {
+        /// The one that was named.
+        slot: Option<DocumentId>,
+    },
+    /// It was not said which key slot is meant.
+    #[error("the vault has {} passphrase slots", slots.len())]
+    WhichSlot {
+        /// Which there are.
+        slots: Vec<DocumentId>,
+    },
+    /// A key slot that was just made does not open.
+    #[error("the new key slot does not open; nothing was changed")]
+    SlotNotProven(#[source] unlock::MessageError),
     /// There is no such key slot.
     #[error("no key slot `{id}`")]
     NoSlot {
@@ -423,6 +471,36 @@ pub enum Error {
 fn listed(profiles: &[ProfileName]) -> String {
     let names: Vec<String> = profiles.iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")
+}
+
+/// A backup, to be named in the errors about it.
+pub(super) struct BackupFile(String);
+
+impl BackupFile {
+    pub(super) fn at(file: &std::path::Path) -> Self {
+        Self(file.display().to_string())
+    }
+
+    pub(super) fn refused(&self) -> impl FnOnce(seal::BackupError) -> Error {
+        let file = self.0.clone();
+        move |source| Error::Backup { file, source }
+    }
+
+    pub(super) fn not_opened(&self) -> impl FnOnce(unlock::backup::Error) -> Error {
+        let file = self.0.clone();
+        move |source| Error::BackupNotOpened { file, source }
+    }
+
+    pub(super) fn not_proven(&self) -> Error {
+        Error::BackupNotProven { file: self.0.clone() }
+    }
+}
+
+fn no_passphrase(slot: Option<&DocumentId>) -> String {
+    match slot {
+        Some(slot) => format!("the key slot {slot} has no passphrase"),
+        None => "the vault has no passphrase slot".to_owned(),
+    }
 }
 
 fn named(account: &Account) -> &str {

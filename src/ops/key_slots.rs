@@ -70,7 +70,8 @@ pub fn add(ctx: Context<'_>, vault: &Unlocked, slot: NewSlot) -> Result<KeySlot,
     Ok(slot)
 }
 
-fn is_same_entry(a: &SlotKind, b: &SlotKind) -> bool {
+/// Whether both name the same entry of a keychain.
+pub(super) fn is_same_entry(a: &SlotKind, b: &SlotKind) -> bool {
     matches!((a, b), (SlotKind::Keychain { entry: a }, SlotKind::Keychain { entry: b }) if a == b)
 }
 

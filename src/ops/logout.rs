@@ -71,10 +71,10 @@ pub fn logout(
     request: &Request<'_>,
 ) -> Result<LoggedOut, Error> {
     ctx.audit.profile(name);
-    end(ctx, vault, name, request)
+    log_out(ctx, vault, name, request)
 }
 
-fn end(
+fn log_out(
     ctx: Context<'_>,
     vault: &Unlocked,
     name: &ProfileName,
@@ -114,7 +114,7 @@ pub fn logout_all(ctx: Context<'_>, vault: &Unlocked, local_only: bool) -> Resul
     let request = Request { local_only, may_end: MayEnd::Any };
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for name in ctx.store.profiles()? {
-        match end(ctx, vault, &name, &request) {
+        match log_out(ctx, vault, &name, &request) {
             Ok(out) if out.grant == Ending::NotLoggedIn => {}
             Ok(out) => done.push(out),
             Err(error) => failed.push((format!("profile `{name}`"), Box::new(error))),

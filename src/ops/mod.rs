@@ -5,6 +5,7 @@
 
 pub mod add_profile;
 pub mod audit;
+pub mod backup;
 mod cache;
 mod client_secret;
 pub mod clients;
@@ -20,11 +21,13 @@ pub mod log;
 pub mod login;
 pub mod logout;
 mod new_consent;
+pub mod passwd;
 mod recover;
 mod refresh;
 pub mod registry;
 pub mod rename;
 pub mod rescue;
+pub mod restore;
 pub mod reveal;
 mod revocation;
 pub mod rotate_client_secret;
@@ -207,6 +210,12 @@ pub enum Notice {
         profile: ProfileName,
         /// Why.
         why: String,
+    },
+    /// The newest tokens of a profile were printed as a rescue block and are not in the vault, and so not
+    /// in its backup.
+    RescueNotInBackup {
+        /// Of which profile.
+        profile: String,
     },
     /// A key slot works, and should be made stronger or safer.
     WeakUnlock {

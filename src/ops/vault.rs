@@ -2,14 +2,14 @@
 
 use super::documents::{self, Loaded};
 use super::{Context, Error, Notice};
-use crate::domain::{KeyId, KeySlot, VaultId};
+use crate::domain::{DocumentId, KeyId, KeySlot, VaultId};
 use crate::seal::{Document, Format, KeyRing, Manifest, Rotation, VaultKey, Verified};
 use crate::store::{self, Access, Held, Lock, Name, Pin, Revision};
 use crate::unlock::{self, Ways};
 
 /// Most key slots. They are tried before the manifest can be verified, and a forged one could hold
 /// thousands, each of which takes seconds.
-const MAX_SLOTS: usize = 32;
+pub(super) const MAX_SLOTS: usize = 32;
 
 /// The vault before it is unlocked. Nothing in its manifest has been verified.
 pub struct Vault {
@@ -67,6 +67,12 @@ impl Vault {
     /// What its manifest says; for showing only.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The same, to be opened by one of its slots and no other.
+    pub(super) fn by_slot_alone(mut self, slot: &DocumentId) -> Self {
+        self.manifest.slots.retain(|known| known.id == *slot);
+        self
     }
 
     /// Gets the vault key, checks that it is the one this machine knows, and verifies the

@@ -28,7 +28,16 @@ pub struct Summary {
 ///
 /// [`Error::NotAllVerified`] names each document that failed.
 pub fn verify(ctx: Context<'_>, vault: &Unlocked, on_step: &dyn Fn(usize, usize)) -> Result<Summary, Error> {
-    let _lock = lock_if_writable(ctx, vault)?;
+    let _lock = lock_if_writable(ctx, vault, Access::Shared)?;
+    verify_locked(ctx, vault, on_step)
+}
+
+/// The same for a caller who holds the vault lock.
+pub(super) fn verify_locked(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    on_step: &dyn Fn(usize, usize),
+) -> Result<Summary, Error> {
     let older = rename::older_halves(ctx, vault)?;
     tell_what_is_odd(ctx, &older)?;
     let names: Vec<Name> = names(ctx)?.into_iter().filter(|name| !older.contains(name)).collect();
@@ -50,8 +59,12 @@ pub fn verify(ctx: Context<'_>, vault: &Unlocked, on_step: &dyn Fn(usize, usize)
 }
 
 /// Keeps a rename from happening meanwhile. A vault that cannot be written to has nobody to wait for.
-fn lock_if_writable(ctx: Context<'_>, vault: &Unlocked) -> Result<Option<Box<dyn Held>>, Error> {
-    match vault.lock(ctx, Access::Shared) {
+pub(super) fn lock_if_writable(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    access: Access,
+) -> Result<Option<Box<dyn Held>>, Error> {
+    match vault.lock(ctx, access) {
         Ok(held) => Ok(Some(held)),
         Err(Error::Store(store::Error::Io { .. })) => Ok(None),
         Err(error) => Err(error),
@@ -100,7 +113,8 @@ fn lower_mark(ctx: Context<'_>, vault: &Unlocked, document: &Document) -> Result
     Ok(true)
 }
 
-fn names(ctx: Context<'_>) -> Result<Vec<Name>, Error> {
+/// All documents of the vault, the manifest first.
+pub(super) fn names(ctx: Context<'_>) -> Result<Vec<Name>, Error> {
     Ok(std::iter::once(Name::Manifest).chain(documents::names(ctx)?).collect())
 }
 

@@ -35,7 +35,7 @@ const MAX_PLAINTEXT: u64 = 512 * 1024;
 
 /// Longest header of an age message, in bytes. One of ours has some 200 of them; a stanza for a
 /// post-quantum recipient has 1.5 KiB.
-const MAX_HEADER: usize = 4 * 1024;
+pub const MAX_HEADER: usize = 4 * 1024;
 
 /// The vault key. It cannot be printed; [`VaultKey::to_identity_file`] is the one way out.
 pub struct VaultKey {
@@ -82,6 +82,12 @@ impl VaultKey {
     pub fn to_identity_file(&self) -> SecretString {
         let text = self.identity.to_string();
         SecretString::from(format!("{}\n", text.expose_secret()))
+    }
+
+    /// The key once more, for whoever keeps it longer.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self::of(self.identity.clone())
     }
 
     /// The identifier of this key in the vault `vault`.
@@ -140,7 +146,7 @@ impl VaultKey {
     ///
     /// If it is sealed to another key, damaged, or longer than any item of ours.
     pub fn open(&self, message: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let decryptor = decryptor(message.as_bytes()).ok_or(Error::Damaged)?;
+        let decryptor = decryptor(message.as_bytes(), MAX_HEADER).ok_or(Error::Damaged)?;
         let identity: &dyn age::Identity = &self.identity;
         let reader = decryptor.decrypt(std::iter::once(identity)).map_err(|error| match error {
             age::DecryptError::NoMatchingKeys => Error::OtherKey,
@@ -156,13 +162,17 @@ impl std::fmt::Debug for VaultKey {
     }
 }
 
-/// Begins to open an age message, armored or not, unless it is damaged.
+/// Begins to open an age message, armored or not, unless it is damaged or has a header of more than
+/// `max_header` bytes.
 ///
 /// The age crate reads a header from its start again after every line of it. A document has room for so
 /// many lines that this would take hours, and nothing but its length shows it beforehand.
-pub fn decryptor(message: &[u8]) -> Option<age::Decryptor<ArmoredReader<BufReader<&[u8]>>>> {
+pub fn decryptor(
+    message: &[u8],
+    max_header: usize,
+) -> Option<age::Decryptor<ArmoredReader<BufReader<&[u8]>>>> {
     let mut start = Vec::new();
-    ArmoredReader::new(message).take(MAX_HEADER as u64).read_to_end(&mut start).ok()?;
+    ArmoredReader::new(message).take(max_header as u64).read_to_end(&mut start).ok()?;
     // C2SP age, "header": its last line, and no other, begins with three dashes.
     start.windows(4).any(|window| window == b"\n---").then_some(())?;
     age::Decryptor::new_buffered(ArmoredReader::new(message)).ok()

@@ -1,5 +1,6 @@
 //! Documents: canonical form, MAC, and age messages with their binding. Pure: no files, no clock.
 
+mod backup;
 mod document;
 mod draft;
 mod format;
@@ -9,11 +10,12 @@ mod key;
 mod manifest;
 mod ring;
 
+pub use backup::{Backup, Error as BackupError, MAX_BACKUP, Part};
 pub use document::{Document, Error, Verified};
 pub use draft::Draft;
 pub use format::Format;
 pub use item::Error as ItemError;
 pub use json::{Error as JsonError, MAX_SIZE};
-pub use key::{Error as KeyError, VaultKey, decryptor};
+pub use key::{Error as KeyError, MAX_HEADER, VaultKey, decryptor};
 pub use manifest::{Manifest, Rotation};
 pub use ring::KeyRing;

@@ -23,6 +23,12 @@ pub enum Error {
         /// What it is.
         why: &'static str,
     },
+    /// A vault needs an empty place.
+    #[error("{} is not empty", path.display())]
+    Occupied {
+        /// Where.
+        path: PathBuf,
+    },
     /// Somebody else holds the lock.
     #[error("another vault process has held {what} for {} seconds", waited.as_secs())]
     Busy {

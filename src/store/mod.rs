@@ -162,6 +162,23 @@ pub trait Reservation {
     fn keep(self: Box<Self>);
 }
 
+/// A vault in the making, which nobody sees before it is whole. Dropped, it is gone.
+pub trait Nursery {
+    /// Adds a document.
+    ///
+    /// # Errors
+    ///
+    /// If storage fails.
+    fn put(&mut self, name: &Name, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Puts the whole vault in its place: after a crash there is all of it, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Occupied`] if something stands there by now; else if storage fails.
+    fn publish(self: Box<Self>) -> Result<(), Error>;
+}
+
 /// Keeps documents.
 pub trait Store: Send + Sync {
     /// The bytes of a document, if there is one.
@@ -269,6 +286,13 @@ pub trait Store: Send + Sync {
     /// If storage fails.
     fn set_aside(&self, target: Target<'_>, place: Place) -> Result<(), Error>;
 
+    /// Begins a whole vault in a place where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Occupied`] if anything stands there; else if storage fails.
+    fn begin(&self) -> Result<Box<dyn Nursery>, Error>;
+
     /// What to call the place in a message.
     fn location(&self) -> String;
 
@@ -350,12 +374,19 @@ pub trait Memory: Send + Sync {
     /// If the record is there and cannot be read.
     fn known_vault(&self) -> Result<Option<VaultId>, Error>;
 
-    /// Remembers which vault stands in this place.
+    /// Remembers which vault stands in this place, and that it does.
     ///
     /// # Errors
     ///
     /// If storage fails.
     fn set_known_vault(&self, vault: &VaultId) -> Result<(), Error>;
+
+    /// Another place on this machine in which the vault stands.
+    ///
+    /// # Errors
+    ///
+    /// If the record of its places is there and cannot be read.
+    fn other_place(&self, vault: &VaultId) -> Result<Option<PathBuf>, Error>;
 
     /// The identity files that open the vault on this machine.
     ///

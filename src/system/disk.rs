@@ -43,6 +43,13 @@ pub trait Disk: Send + Sync {
     /// As the operating system says.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    ///
+    /// As the operating system says.
+    fn remove_directory(&self, path: &Path) -> io::Result<()>;
+
     /// Makes a private directory, and those above it.
     ///
     /// # Errors
@@ -206,6 +213,10 @@ impl Disk for SystemDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
     }
 
     fn make_directories(&self, path: &Path) -> io::Result<()> {

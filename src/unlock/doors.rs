@@ -91,14 +91,15 @@ impl<'a> Search<'a> {
         }
         self.read_identity_files();
         let found = self.identities.clone();
-        Ok(self.try_identities(&found, |identity, _| is_ready(identity)))
+        Ok(self.try_identities(&found, |identity, _| identity.is_ready()))
     }
 
     /// The identities that other programs hold, or that need a passphrase for themselves.
     fn plugins(&mut self) -> Result<Found, Error> {
         let found = self.identities.clone();
-        Ok(self
-            .try_identities(&found, |identity, recipient| !is_ready(identity) && is_for(identity, recipient)))
+        Ok(self.try_identities(&found, |identity, recipient| {
+            !identity.is_ready() && is_for(identity, recipient)
+        }))
     }
 
     fn keychain(&mut self) -> Result<Found, Error> {
@@ -282,16 +283,6 @@ impl<'a> Search<'a> {
         if !self.identities.is_empty() {
             self.note(Door::of(slot), Why::OtherIdentity);
         }
-    }
-}
-
-/// Whether the identity opens a slot without another program and without a person.
-fn is_ready(identity: &Identity) -> bool {
-    match identity {
-        Identity::Native(_) => true,
-        Identity::Plugin { .. } => false,
-        #[cfg(feature = "ssh")]
-        Identity::Ssh(key) => matches!(key, age::ssh::Identity::Unencrypted(_)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reading a small private file that a person named.
+//! Reading a private file that a person named.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -26,8 +26,13 @@ pub enum Error {
     #[error("{} is not a regular file", .0.display())]
     NotRegular(PathBuf),
     /// It is too large.
-    #[error("{} is larger than 1 MiB", .0.display())]
-    TooLarge(PathBuf),
+    #[error("{} is larger than {} MiB", path.display(), limit >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Most that is read, in bytes.
+        limit: u64,
+    },
 }
 
 /// What was read.
@@ -39,6 +44,11 @@ pub(super) struct Content {
 
 /// Reads the file at `path`, through symbolic links, without ever waiting.
 pub(super) fn read(path: &Path) -> Result<Content, Error> {
+    read_up_to(path, MAX_SIZE)
+}
+
+/// The same for a file of at most `limit` bytes.
+pub(super) fn read_up_to(path: &Path, limit: u64) -> Result<Content, Error> {
     let failed = |source| Error::Io { path: path.to_owned(), source };
     let file = open(path).map_err(failed)?;
     let found = file.metadata().map_err(failed)?;
@@ -46,10 +56,10 @@ pub(super) fn read(path: &Path) -> Result<Content, Error> {
         return Err(Error::NotRegular(path.to_owned()));
     }
     // One allocation, so that no copy stays behind in a buffer that grew.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(found.len().min(MAX_SIZE) as usize + 1));
-    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_SIZE {
-        return Err(Error::TooLarge(path.to_owned()));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(found.len().min(limit) as usize + 1));
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::TooLarge { path: path.to_owned(), limit });
     }
     Ok(Content { bytes, open_mode: open_mode(&found) })
 }
@@ -109,6 +119,6 @@ mod tests {
         let path = dir.path().join("large");
         File::create(&path).unwrap().set_len(MAX_SIZE + 1).unwrap();
 
-        assert!(matches!(read(&path), Err(Error::TooLarge(_))));
+        assert!(matches!(read(&path), Err(Error::TooLarge { .. })));
     }
 }

@@ -92,6 +92,18 @@ pub(super) enum Identity {
     Ssh(age::ssh::Identity),
 }
 
+impl Identity {
+    /// Whether it opens a message without another program and without a person.
+    pub(super) fn is_ready(&self) -> bool {
+        match self {
+            Self::Native(_) => true,
+            Self::Plugin { .. } => false,
+            #[cfg(feature = "ssh")]
+            Self::Ssh(key) => matches!(key, age::ssh::Identity::Unencrypted(_)),
+        }
+    }
+}
+
 impl IdentityFile {
     /// Reads the file at `path`, without asking anybody.
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
@@ -124,7 +136,8 @@ pub(super) fn unseal(path: &Path, sealed: &[u8], passphrase: &SecretString) -> R
     identities(path, text.expose_secret())
 }
 
-fn is_age_message(bytes: &[u8]) -> bool {
+/// Whether the bytes begin as an age message does, armored or not.
+pub(super) fn is_age_message(bytes: &[u8]) -> bool {
     // The armor and the binary form: C2SP age, "ASCII armor" and "Header".
     let bytes = bytes.trim_ascii_start();
     bytes.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----") || bytes.starts_with(b"age-encryption.org/")

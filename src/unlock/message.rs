@@ -67,16 +67,34 @@ pub(super) fn open_text<'a>(
     identities: impl Iterator<Item = &'a dyn age::Identity>,
     max: u64,
 ) -> Result<SecretString, Error> {
-    let decryptor = seal::decryptor(sealed).ok_or(Error::Damaged)?;
+    let bounds = Bounds { header: seal::MAX_HEADER, plaintext: max };
+    let plaintext = open_bytes(sealed, identities, bounds)?;
+    let text = std::str::from_utf8(&plaintext).map_err(|_| Error::NotAKey)?;
+    Ok(SecretString::from(text))
+}
+
+/// What is read of a message at most, in bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) header: usize,
+    pub(super) plaintext: u64,
+}
+
+/// Opens an armored or binary message within `bounds`.
+pub(super) fn open_bytes<'a>(
+    sealed: &[u8],
+    identities: impl Iterator<Item = &'a dyn age::Identity>,
+    bounds: Bounds,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let decryptor = seal::decryptor(sealed, bounds.header).ok_or(Error::Damaged)?;
     let reader = decryptor.decrypt(identities).map_err(refused)?;
     // A plaintext is shorter than its message; growing would leave copies of it behind.
     let mut plaintext = Zeroizing::new(Vec::with_capacity(sealed.len()));
-    reader.take(max + 1).read_to_end(&mut plaintext).map_err(|_| Error::Damaged)?;
-    if plaintext.len() as u64 > max {
+    reader.take(bounds.plaintext + 1).read_to_end(&mut plaintext).map_err(|_| Error::Damaged)?;
+    if plaintext.len() as u64 > bounds.plaintext {
         return Err(Error::NotAKey);
     }
-    let text = std::str::from_utf8(&plaintext).map_err(|_| Error::NotAKey)?;
-    Ok(SecretString::from(text))
+    Ok(plaintext)
 }
 
 /// Our own words: those of the age crate are translated, long, and may overflow while they are made.

@@ -4,6 +4,7 @@
 //! sources are handed in, and what happened at each door is handed back.
 
 pub mod agent;
+pub mod backup;
 mod doors;
 mod file;
 pub mod identity;

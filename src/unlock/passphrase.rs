@@ -4,6 +4,7 @@ use std::io::Read;
 
 use age::scrypt;
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 use super::message;
 use crate::domain::SlotKind;
@@ -102,6 +103,17 @@ pub(super) fn open_text(
 ) -> Result<SecretString, message::Error> {
     let identity = identity(sealed, passphrase)?;
     message::open_text(sealed, std::iter::once(&identity as &dyn age::Identity), max)
+        .map_err(wrong_passphrase)
+}
+
+/// Opens any message that is sealed with a passphrase, within `bounds`: a backup.
+pub(super) fn open_bytes(
+    sealed: &[u8],
+    passphrase: &SecretString,
+    bounds: message::Bounds,
+) -> Result<Zeroizing<Vec<u8>>, message::Error> {
+    let identity = identity(sealed, passphrase)?;
+    message::open_bytes(sealed, std::iter::once(&identity as &dyn age::Identity), bounds)
         .map_err(wrong_passphrase)
 }
 

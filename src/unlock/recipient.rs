@@ -1,12 +1,15 @@
 //! Recipient slots: the vault key sealed to an age recipient outside the vault.
 
+use std::borrow::Borrow;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use age::x25519;
+use zeroize::Zeroizing;
 
 use super::identity::{self, Content, Identity, IdentityFile};
+use super::message::Bounds;
 use super::{MessageError, Prompt, message, plugin};
 use crate::domain::SlotKind;
 use crate::seal::VaultKey;
@@ -201,6 +204,60 @@ fn seal_to_identity(
     }
 }
 
+/// Begins an age message to all of `recipients`. A plugin may ask `person`; with none it goes unanswered.
+pub(super) fn encryptor(
+    recipients: &[Recipient],
+    person: Option<&dyn Prompt>,
+) -> Result<age::Encryptor, Error> {
+    let Some(name) = recipients.iter().find_map(Recipient::plugin) else {
+        let no_plugin = |recipient: &Recipient| recipient.kind.without_plugin();
+        return encrypt_to(recipients.iter().filter_map(no_plugin).collect()).map_err(refused);
+    };
+    let (name, recipients) = (name.to_owned(), recipients.to_vec());
+    let begun = plugin::within(plugin::LIMIT, person, move |relay| {
+        let each = recipients.iter().map(|recipient| recipient.kind.for_age(&relay));
+        encrypt_to(each.collect::<Result<_, _>>()?)
+    });
+    begun.ok_or_else(|| Error::Plugin(plugin::slow(&name, plugin::LIMIT)))?.map_err(refused)
+}
+
+fn encrypt_to(recipients: Vec<Box<dyn age::Recipient>>) -> Result<age::Encryptor, age::EncryptError> {
+    age::Encryptor::with_recipients(recipients.iter().map(|recipient| &**recipient))
+}
+
+impl Recipient {
+    /// The name of the plugin that seals to it, if one does.
+    fn plugin(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Plugin(plugin) => Some(plugin.plugin()),
+            _ => None,
+        }
+    }
+}
+
+impl Kind {
+    fn without_plugin(&self) -> Option<Box<dyn age::Recipient>> {
+        Some(match self {
+            Self::Native(key) => Box::new(key.clone()),
+            Self::Tag(key) => Box::new(key.clone()),
+            Self::TagPq(key) => key.clone(),
+            #[cfg(feature = "ssh")]
+            Self::Ssh(key) => Box::new(key.clone()),
+            Self::Plugin(_) => return None,
+        })
+    }
+
+    fn for_age(&self, relay: &plugin::Relay) -> Result<Box<dyn age::Recipient>, age::EncryptError> {
+        let Self::Plugin(key) = self else {
+            return Ok(self.without_plugin().expect("this one needs no plugin"));
+        };
+        let one = std::slice::from_ref(key);
+        age::plugin::RecipientPluginV1::new(key.plugin(), one, &[], relay.clone())
+            .map(|plugin| Box::new(plugin) as Box<dyn age::Recipient>)
+            .map_err(age::EncryptError::PluginResolve)
+    }
+}
+
 fn seal_by_plugin(
     key: &VaultKey,
     name: &str,
@@ -209,7 +266,7 @@ fn seal_by_plugin(
     person: Option<&dyn Prompt>,
     limit: Duration,
 ) -> Result<String, Error> {
-    let (plugin_name, copy) = (name.to_owned(), copy(key));
+    let (plugin_name, copy) = (name.to_owned(), key.copy());
     let sealed = plugin::within(limit, person, move |relay| {
         let recipient = age::plugin::RecipientPluginV1::new(&plugin_name, &recipients, &identities, relay)
             .map_err(age::EncryptError::PluginResolve)?;
@@ -218,16 +275,14 @@ fn seal_by_plugin(
     sealed.ok_or_else(|| Error::Plugin(plugin::slow(name, limit)))?.map_err(refused)
 }
 
-/// The key once more, for the thread that talks with the plugin.
-fn copy(key: &VaultKey) -> VaultKey {
-    VaultKey::from_identity_file(&key.to_identity_file()).expect("a key reads back")
-}
-
 fn refused(error: age::EncryptError) -> Error {
     Error::Plugin(match error {
         age::EncryptError::Plugin(errors) => plugin::words(&errors),
         age::EncryptError::PluginResolve(error) => plugin::missing(&error),
         age::EncryptError::Io(error) => plugin::broken(&error),
+        age::EncryptError::IncompatibleRecipients { .. } => {
+            "these recipients cannot stand together: all of them must be post-quantum, or none".into()
+        }
         _ => "the recipient cannot be sealed to".into(),
     })
 }
@@ -238,34 +293,54 @@ pub(super) fn open(
     sealed: &str,
     person: Option<&dyn Prompt>,
 ) -> Result<VaultKey, MessageError> {
+    open_with(identity, person, sealed, |identity, sealed| message::open(sealed, std::iter::once(identity)))
+}
+
+/// Opens any message with one identity, which may have to ask: a backup.
+pub(super) fn open_bytes(
+    identity: &Identity,
+    sealed: &[u8],
+    person: Option<&dyn Prompt>,
+    bounds: Bounds,
+) -> Result<Zeroizing<Vec<u8>>, MessageError> {
+    open_with(identity, person, sealed, move |identity, sealed| {
+        message::open_bytes(sealed, std::iter::once(identity), bounds)
+    })
+}
+
+/// Hands `identity` to `open`. One that may have to ask gets a copy of the message, for a thread of its own.
+fn open_with<M, T>(
+    identity: &Identity,
+    person: Option<&dyn Prompt>,
+    sealed: &M,
+    open: impl Fn(&dyn age::Identity, &M) -> Result<T, MessageError> + Send + 'static,
+) -> Result<T, MessageError>
+where
+    M: ToOwned + ?Sized,
+    M::Owned: Send + 'static,
+    T: Send + 'static,
+{
     match identity {
-        Identity::Native(identity) => message::open(sealed, std::iter::once(identity as &dyn age::Identity)),
-        Identity::Plugin { identity, .. } => open_by_plugin(identity, sealed, person, plugin::LIMIT),
+        Identity::Native(identity) => open(identity, sealed),
+        Identity::Plugin { identity, .. } => {
+            let (name, one, sealed) = (identity.plugin().to_owned(), identity.clone(), sealed.to_owned());
+            let opened = plugin::within(plugin::LIMIT, person, move |relay| {
+                let plugin =
+                    age::plugin::IdentityPluginV1::new(one.plugin(), std::slice::from_ref(&one), relay)
+                        .map_err(|error| MessageError::Plugin(plugin::missing(&error)))?;
+                open(&plugin, sealed.borrow())
+            });
+            opened.unwrap_or_else(|| Err(MessageError::Plugin(plugin::slow(&name, plugin::LIMIT))))
+        }
         #[cfg(feature = "ssh")]
         Identity::Ssh(identity) => {
             let (identity, sealed) = (identity.clone(), sealed.to_owned());
             let opened = plugin::within(plugin::LIMIT, person, move |relay| {
-                let identity = identity.with_callbacks(relay);
-                message::open(&sealed, std::iter::once(&identity as &dyn age::Identity))
+                open(&identity.with_callbacks(relay), sealed.borrow())
             });
             opened.unwrap_or(Err(MessageError::OtherIdentity))
         }
     }
-}
-
-fn open_by_plugin(
-    identity: &age::plugin::Identity,
-    sealed: &str,
-    person: Option<&dyn Prompt>,
-    limit: Duration,
-) -> Result<VaultKey, MessageError> {
-    let (name, one, sealed) = (identity.plugin().to_owned(), identity.clone(), sealed.to_owned());
-    let opened = plugin::within(limit, person, move |relay| {
-        let plugin = age::plugin::IdentityPluginV1::new(one.plugin(), std::slice::from_ref(&one), relay)
-            .map_err(|error| MessageError::Plugin(plugin::missing(&error)))?;
-        message::open(&sealed, std::iter::once(&plugin as &dyn age::Identity))
-    });
-    opened.unwrap_or_else(|| Err(MessageError::Plugin(plugin::slow(&name, limit))))
 }
 
 /// Whether the plugin of `identity` may know what to do with a slot of this recipient.

@@ -239,6 +239,7 @@ fn a_session_of_three_hundred_commands_shows_no_secret_that_nobody_asked_for() {
     damage(&mut session);
     other_programs(&mut session);
     agent(&mut session);
+    backups(&mut session);
 
     assert!(session.runs.len() >= 200, "{}", session.runs.len());
     session.check();
@@ -272,6 +273,18 @@ fn answers(session: &mut Session) {
     session.expect(0, "exec work --set S=client_secret --set K=api_key -- env", Answer::Secret);
     session.expect(0, "exec work -vvv -- sh -c 'test -n \"$OAUTH_ACCESS_TOKEN\"'", Answer::Plain);
     session.expect(3, "exec work -vvv -- sh -c 'exit 3'", Answer::Plain);
+}
+
+/// The whole vault in one file, and back again.
+fn backups(session: &mut Session) {
+    let own = crate::backup::recipient_of(&session.home.path("identity.txt"));
+    session.expect(0, &format!("backup one.age --recipient {own} -vvv"), Answer::Plain);
+    session.expect(2, &format!("backup one.age --recipient {own} -vvv"), Answer::Plain);
+    session.expect(0, &format!("backup two.age --recipient {own} --json -vvv"), Answer::Plain);
+    session.expect(0, "restore one.age --vault-dir second -vvv", Answer::Plain);
+    session.expect(0, "verify --vault-dir second -vvv", Answer::Plain);
+    session.expect(7, "restore one.age --vault-dir third --same-id -vvv", Answer::Plain);
+    session.expect(3, "key passwd nothing -vvv", Answer::Plain);
 }
 
 /// Everything that shows facts.

@@ -17,7 +17,7 @@ const SHIFTS: [isize; 9] = [0, 1, -1, 2, 0, 1, -1, 2, -2];
 
 /// Calls that change what others can see: files, locks, what was sent, and what a server learns of a
 /// reader.
-const CHANGES: [&str; 17] = [
+const CHANGES: [&str; 19] = [
     "openat",
     "open",
     "mkdir",
@@ -27,6 +27,8 @@ const CHANGES: [&str; 17] = [
     "fsync",
     "fdatasync",
     "rename",
+    "renameat2",
+    "rmdir",
     "unlink",
     "chmod",
     "connect",

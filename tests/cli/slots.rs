@@ -289,7 +289,7 @@ fn verify(home: &Home) -> Run {
 }
 
 /// A home whose vault only a passphrase opens, with the variable that names its file.
-fn passphrase_home() -> Home {
+pub fn passphrase_home() -> Home {
     let mut home = Home::bare();
     let file = home.write("passphrase.txt", format!("{PASSPHRASE}\n"));
     home.set("VAULT_PASSPHRASE_FILE", file.to_str().unwrap());
@@ -304,7 +304,7 @@ fn identity(home: &Home, name: &str) -> PathBuf {
 }
 
 /// A home with an age plugin and an identity of it in `plugin.txt`.
-fn plugin_home() -> Option<Home> {
+pub fn plugin_home() -> Option<Home> {
     let python = outside::program("python3")?;
     let mut home = Home::bare();
     let folder = home.path("plugins");
@@ -340,7 +340,7 @@ fn slots(home: &Home) -> Vec<Value> {
     answer["slots"].as_array().unwrap().clone()
 }
 
-fn manifest_slots(home: &Home) -> Vec<Value> {
+pub fn manifest_slots(home: &Home) -> Vec<Value> {
     let manifest = std::fs::read(home.vault_dir().join("vault.json")).unwrap();
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
     manifest["slots"].as_array().unwrap().clone()
@@ -354,7 +354,7 @@ fn sealed_slot(home: &Home, recipient: &str) -> String {
 }
 
 /// The stanza of the only slot: `-> scrypt SALT WORK`.
-fn scrypt_stanza(home: &Home) -> String {
+pub fn scrypt_stanza(home: &Home) -> String {
     let slots = manifest_slots(home);
     let armored = slots[0]["sealed"].as_str().unwrap();
     let base64: String = armored.lines().filter(|line| !line.starts_with("-----")).collect();

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests own their files")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod backup;
 mod callback;
 mod changes;
 mod clean;
@@ -34,7 +35,7 @@ struct Reader {
     cases: u32,
 }
 
-const READERS: [Reader; 5] = [DOCUMENT, PLAINTEXT, CALLBACK, TOKEN_ANSWER, CLIENT_FILE];
+const READERS: [Reader; 6] = [DOCUMENT, PLAINTEXT, CALLBACK, TOKEN_ANSWER, CLIENT_FILE, BACKUP];
 
 const DOCUMENT: Reader = Reader {
     name: "document",
@@ -62,6 +63,14 @@ const CLIENT_FILE: Reader = Reader {
     seeds: &["fuzz/seeds/client_file"],
     cases: 12_000,
 };
+
+const BACKUP: Reader =
+    Reader { name: "backup", holds: backup::holds, seeds: &["fuzz/seeds/backup"], cases: 1500 };
+
+#[test]
+fn a_backup_that_is_taken_is_a_whole_vault_under_one_key() {
+    BACKUP.meets_its_seeds_and_their_changes();
+}
 
 #[test]
 fn a_document_that_parses_means_the_same_to_every_reader_and_survives_a_write() {

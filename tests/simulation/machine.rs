@@ -71,6 +71,10 @@ impl Disk for Machine {
         self.step(Act::Remove(path), |state| state.disk.remove(path))
     }
 
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        self.step(Act::Remove(path), |state| state.disk.remove(path))
+    }
+
     fn make_directories(&self, path: &Path) -> io::Result<()> {
         self.step(Act::MakeDirectories(path), |state| state.disk.make_directories(path))
     }

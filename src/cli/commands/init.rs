@@ -23,12 +23,50 @@ Examples:
   vault init --unlock passphrase
   vault init --unlock identity --identity ~/key.txt   made by age-keygen -o")]
 pub(super) struct Args {
+    #[command(flatten)]
+    slot: SlotArgs,
+}
+
+/// What unlocks a new vault.
+#[derive(Debug, clap::Args)]
+pub(super) struct SlotArgs {
     /// What unlocks the vault: keychain, passphrase or identity
     #[arg(long, value_name = "HOW", hide_possible_values = true)]
     unlock: Option<Unlock>,
     /// The age identity file that unlocks it
     #[arg(long, value_name = "FILE")]
-    identity: Option<PathBuf>,
+    pub identity: Option<PathBuf>,
+}
+
+impl SlotArgs {
+    /// Whether nothing was said.
+    pub(super) fn is_default(&self) -> bool {
+        self.unlock.is_none() && self.identity.is_none()
+    }
+
+    /// Refuses what makes no sense, before anybody is asked.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        match (self.unlock, &self.identity) {
+            (Some(Unlock::Identity), None) => {
+                Err(Failure::usage("the identity file is missing").hint("add `--identity FILE`"))
+            }
+            (Some(Unlock::Keychain | Unlock::Passphrase), Some(_)) => {
+                Err(Failure::usage("`--identity` goes with `--unlock identity` only"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The slot that was asked for, else the best that works here.
+    pub(super) fn first_slot(self, session: &Session) -> Result<FirstSlot, Failure> {
+        self.check()?;
+        match (self.unlock, self.identity) {
+            (_, Some(path)) => absolute(path).map(FirstSlot::Identity),
+            (Some(Unlock::Keychain), None) => Ok(FirstSlot::Keychain),
+            (Some(Unlock::Passphrase), None) => new_passphrase(session).map(FirstSlot::Passphrase),
+            (_, None) => best(session),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -47,18 +85,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         if Vault::find(ctx)?.is_some() {
             return Err(crate::ops::Error::VaultExists { location: ctx.store.location() }.into());
         }
-        let slot = match (args.unlock, args.identity) {
-            (Some(Unlock::Identity) | None, Some(path)) => FirstSlot::Identity(absolute(path)?),
-            (Some(Unlock::Identity), None) => {
-                return Err(Failure::usage("the identity file is missing").hint("add `--identity FILE`"));
-            }
-            (Some(_), Some(_)) => {
-                return Err(Failure::usage("`--identity` goes with `--unlock identity` only"));
-            }
-            (Some(Unlock::Keychain), None) => FirstSlot::Keychain,
-            (Some(Unlock::Passphrase), None) => FirstSlot::Passphrase(new_passphrase(session)?),
-            (None, None) => best(session)?,
-        };
+        let slot = args.slot.first_slot(session)?;
         let vault = init(ctx, &slot)?;
         if session.output.json {
             session
@@ -97,11 +124,8 @@ fn best(session: &Session) -> Result<FirstSlot, Failure> {
 
 /// A new passphrase: from where the environment says, else typed twice.
 pub(super) fn new_passphrase(session: &Session) -> Result<SecretString, Failure> {
-    if let Some(source) = session.passphrase()? {
-        return source.read().map_err(|error| Failure::new(Code::Locked, error.to_string()));
-    }
-    if session.may_ask_secrets() {
-        return session.terminal().new_passphrase("New passphrase of the vault: ");
+    if let Some(passphrase) = given_or_typed(session, "New passphrase of the vault: ")? {
+        return Ok(passphrase);
     }
     Err(Failure::new(
         Code::Locked,
@@ -109,6 +133,18 @@ pub(super) fn new_passphrase(session: &Session) -> Result<SecretString, Failure>
     )
     .hint("run `vault init` on a terminal")
     .hint("or set VAULT_PASSPHRASE_FILE, or run `vault init --unlock identity --identity FILE`"))
+}
+
+/// A new passphrase: from where the environment says, else typed twice; none if nobody can be asked.
+pub(super) fn given_or_typed(session: &Session, question: &str) -> Result<Option<SecretString>, Failure> {
+    if let Some(source) = session.passphrase()? {
+        let passphrase = source.read().map_err(|error| Failure::new(Code::Locked, error.to_string()))?;
+        return Ok(Some(passphrase));
+    }
+    if session.may_ask_secrets() {
+        return session.terminal().new_passphrase(question).map(Some);
+    }
+    Ok(None)
 }
 
 /// The path as it is remembered, whatever the next command's directory is.

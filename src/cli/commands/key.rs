@@ -1,4 +1,4 @@
-//! `vault key`: lists, adds, removes and accepts the ways to the vault key.
+//! `vault key`: lists, adds, changes, removes and accepts the ways to the vault key.
 
 use std::path::PathBuf;
 
@@ -9,14 +9,15 @@ use serde_json::{Value, json};
 use super::init::{absolute, new_passphrase};
 use crate::cli::age_words::age;
 use crate::cli::error::Failure;
-use crate::cli::json;
 use crate::cli::session::Session;
 use crate::cli::table::{Cell, table};
+use crate::cli::{json, secret_input};
 use crate::domain::{KeyId, KeySlot, SlotKind};
 use crate::ops::key_slots::{self, NewSlot};
+use crate::ops::passwd;
 use crate::unlock::recipient::{self, Recipient};
 
-/// List, add, remove and accept the ways to the vault key
+/// List, add, change, remove and accept the ways to the vault key
 ///
 /// Each key slot opens the vault by itself: the keychain, a passphrase, or an age recipient, such as
 /// a recovery key that lies in a safe.
@@ -32,6 +33,19 @@ enum Action {
     List,
     /// Add a key slot
     Add(AddArgs),
+    /// Change the passphrase of a key slot
+    #[command(after_help = "\
+The old passphrase is asked for, or comes from VAULT_PASSPHRASE_FILE or
+VAULT_PASSPHRASE_COMMAND; the new one is asked for twice. The vault key stays
+the same: whoever has the old passphrase and an old copy of the vault still has
+it. After a passphrase has leaked, `vault rotate key` makes a new key.")]
+    Passwd {
+        /// The slot, or the beginning of its id [default: the only passphrase slot]
+        slot: Option<String>,
+        /// The new passphrase; `-` reads standard input
+        #[arg(long, value_name = "FILE")]
+        new_passphrase_file: Option<PathBuf>,
+    },
     /// Remove a key slot; the last one stays
     Remove {
         /// The slot, or the beginning of its id
@@ -66,6 +80,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     match args.command {
         Action::List => session.with(|ctx| list(session, &key_slots::list(ctx)?, ctx.clock.now())),
         Action::Add(args) => add(session, args),
+        Action::Passwd { slot, new_passphrase_file } => passwd(session, slot.as_deref(), new_passphrase_file),
         Action::Remove { id } => session.unlocked(|ctx, vault| {
             let slot = key_slots::remove(ctx, vault, &id)?;
             session.output.say(&format!("Removed the {} slot {}", slot.kind.as_str(), slot.id));
@@ -91,6 +106,27 @@ fn add(session: &Session, args: AddArgs) -> Result<(), Failure> {
         };
         let slot = key_slots::add(ctx, vault, new)?;
         session.output.say(&format!("Added the {} slot {}", slot.kind.as_str(), slot.id));
+        Ok(())
+    })
+}
+
+fn passwd(session: &Session, slot: Option<&str>, file: Option<PathBuf>) -> Result<(), Failure> {
+    session.with(|ctx| {
+        let proven = passwd::prove(ctx, slot)?;
+        let new = match file {
+            Some(file) => secret_input::read("the new passphrase", &file)?,
+            None if session.may_ask_secrets() => session.terminal().new_passphrase("New passphrase of the vault: ")?,
+            None => {
+                return Err(Failure::usage("the new passphrase is missing")
+                    .hint("run this on a terminal, or add `--new-passphrase-file FILE`"));
+            }
+        };
+        passwd::change(ctx, &proven, &new)?;
+        session.output.say(&format!("Changed the passphrase of the slot {}", proven.slot()));
+        session.output.say(
+            "The vault key is the same: whoever has the old passphrase and an old copy of the vault still has it. \
+             `vault rotate key` makes a new one",
+        );
         Ok(())
     })
 }

@@ -2,6 +2,7 @@
 
 mod add_profile;
 mod agent_process;
+mod backup;
 mod client;
 mod completions;
 mod consent;
@@ -20,6 +21,7 @@ mod logout;
 mod man;
 mod remove;
 mod rename;
+mod restore;
 mod reveal;
 mod rotate;
 mod show;
@@ -75,13 +77,15 @@ const COMMANDS: &[Entry] = &[
     entry!("client", client, "List, show, add, rename and remove OAuth clients"),
     entry!("reveal", reveal, "Print one secret or field of a profile"),
     entry!("rotate", rotate, "Renew the vault key, or a secret of a provider"),
-    entry!("key", key, "List, add, remove and accept the ways to the vault key"),
+    entry!("key", key, "List, add, change, remove and accept the ways to the vault key"),
     entry!("unlock", unlock, "Hold the vault key for a while, so that nothing is asked for"),
     entry!("lock", lock, "Forget the vault key that is held"),
     entry!("unlocked", unlocked, "Tell whether the vault key is held"),
     entry!("doctor", doctor, "Find out what is wrong, and what would mend it"),
     entry!("verify", verify, "Prove that every document and secret opens"),
     entry!("log", log, "Show what was done with the vault on this machine"),
+    entry!("backup", backup, "Write the whole vault into one encrypted file"),
+    entry!("restore", restore, "Make a vault out of such a file"),
     entry!("import-rescue", import_rescue, "Take in tokens that could only be printed"),
     entry!("completions", completions, "Print the completion script of a shell"),
     entry!("man", man, "Write the manual pages"),

@@ -68,7 +68,7 @@ fn as_json(session: &Session, verified: Result<Summary, ops::Error>) -> Result<(
 }
 
 /// `1 document`, `2 documents`.
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 

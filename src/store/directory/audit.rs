@@ -285,6 +285,10 @@ mod tests {
             SystemDisk.remove(path)
         }
 
+        fn remove_directory(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.remove_directory(path)
+        }
+
         fn make_directories(&self, path: &Path) -> io::Result<()> {
             SystemDisk.make_directories(path)
         }

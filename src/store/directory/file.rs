@@ -151,7 +151,7 @@ impl Files {
     }
 
     /// Looks whether the disk has kept what it was given.
-    fn check_written(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    pub(super) fn check_written(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let is_there = self.read(path)?.is_some_and(|read| read == bytes);
         if is_there { Ok(()) } else { Err(Error::NotWritten { path: path.to_owned() }) }
     }
@@ -185,10 +185,7 @@ impl Files {
     /// Removes a file, so that a power loss does not bring it back: what is done next takes it for gone.
     pub(super) fn remove_for_good(&self, path: &Path) -> Result<(), Error> {
         self.remove(path)?;
-        match self.disk.look_at(parent(path)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            _ => self.sync_directory(path),
-        }
+        self.sync_directory_if_there(path)
     }
 
     /// Makes the directory of `path`, and those above it, private.
@@ -228,6 +225,22 @@ impl Files {
         self.disk.sync_directory(parent).map_err(failed("sync", parent))
     }
 
+    /// The same if there is such a directory.
+    pub(super) fn sync_directory_if_there(&self, path: &Path) -> Result<(), Error> {
+        match self.disk.look_at(parent(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            _ => self.sync_directory(path),
+        }
+    }
+
+    /// Removes an empty directory; one that is not there is no error.
+    pub(super) fn remove_directory(&self, path: &Path) -> Result<(), Error> {
+        match self.disk.remove_directory(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// The names in a directory, in no order; none if there is no such directory.
     pub(super) fn list(&self, path: &Path) -> Result<Vec<OsString>, Error> {
         match self.disk.list(path) {
@@ -236,9 +249,13 @@ impl Files {
         }
     }
 
-    /// The one absolute path of what may have several; `path` itself where that is not to be had.
+    /// The one absolute path of what may have several, also before it is there; `path` itself where that is
+    /// not to be had.
     pub(super) fn canonical(&self, path: &Path) -> PathBuf {
-        self.disk.canonical(path).unwrap_or_else(|_| path.to_owned())
+        self.disk.canonical(path).unwrap_or_else(|_| match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => self.canonical(parent).join(name),
+            _ => path.to_owned(),
+        })
     }
 
     /// A file to be locked, made if there is none.
@@ -372,6 +389,10 @@ mod tests {
     }
 
     impl Disk for Watched {
+        fn remove_directory(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.remove_directory(path)
+        }
+
         fn sync_directory(&self, path: &Path) -> io::Result<()> {
             self.synced.lock().unwrap().push(path.to_owned());
             SystemDisk.sync_directory(path)

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::Directory;
 use super::file::Durability;
 use crate::domain::{DocumentId, VaultId};
+use crate::seal::Document;
 use crate::store::{Access, Error, Mark, Memory, OutstandingRescue, Patience, Pin};
 
 /// Longest wait for another process that writes to the state directory; each write takes less
@@ -27,6 +28,16 @@ impl Directory {
         let place = self.files.canonical(vault);
         let digest = Sha256::digest(place.as_os_str().as_encoded_bytes());
         self.places.state.join("places").join(format!("{}.json", hex::encode(&digest[..16])))
+    }
+
+    /// Where the vault was ever seen on this machine.
+    fn known_places(&self, vault: &VaultId) -> Result<Vec<PathBuf>, Error> {
+        Ok(self.fact(vault, "places.json")?.unwrap_or_default())
+    }
+
+    fn has_manifest_of(&self, vault: &VaultId, place: &Path) -> bool {
+        let bytes = self.files.read(&place.join("vault.json")).ok().flatten();
+        bytes.and_then(|bytes| Document::parse(&bytes).ok()).is_some_and(|document| document.vault() == vault)
     }
 
     fn fact<T: DeserializeOwned>(&self, vault: &VaultId, fact: &str) -> Result<Option<T>, Error> {
@@ -94,7 +105,20 @@ impl Memory for Directory {
     }
 
     fn set_known_vault(&self, vault: &VaultId) -> Result<(), Error> {
+        let here = self.files.canonical(&self.places.vault);
+        let mut places = self.known_places(vault)?;
+        if !places.contains(&here) {
+            places.push(here);
+            self.set_fact(vault, "places.json", &places, Durability::Durable)?;
+        }
+        // Last, so that the next command does both again if this one is killed in between.
         self.write_fact(vault, &self.place_path(), vault, Durability::Durable)
+    }
+
+    fn other_place(&self, vault: &VaultId) -> Result<Option<PathBuf>, Error> {
+        let here = self.files.canonical(&self.places.vault);
+        let mut others = self.known_places(vault)?.into_iter().filter(|place| *place != here);
+        Ok(others.find(|place| self.has_manifest_of(vault, place)))
     }
 
     fn identities(&self, vault: &VaultId) -> Result<Vec<PathBuf>, Error> {

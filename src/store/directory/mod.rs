@@ -8,6 +8,7 @@ mod examine;
 mod file;
 mod lock;
 mod memory;
+mod nursery;
 mod reserve;
 
 use std::ffi::{OsStr, OsString};
@@ -17,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Access, Error, Examination, Expected, Held, Leftover, Lock, Name, Patience, Place, Reservation, Revision,
-    Store, Stored, Target,
+    Access, Error, Examination, Expected, Held, Leftover, Lock, Name, Nursery, Patience, Place, Reservation,
+    Revision, Store, Stored, Target,
 };
 use crate::domain::{ClientName, DocumentId, ProfileName, VaultId};
 use crate::system::{Clock, Disk, SystemClock, SystemDisk};
@@ -335,6 +336,10 @@ impl Store for Directory {
         let path = self.place(target, place);
         let aside = file::with_suffix(&path, &format!("{ASIDE}{}", crate::system::random_id()));
         self.files.rename(&path, &aside)
+    }
+
+    fn begin(&self) -> Result<Box<dyn Nursery>, Error> {
+        self.begin_beside()
     }
 
     fn location(&self) -> String {

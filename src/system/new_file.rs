@@ -1,0 +1,200 @@
+//! A file in a place that a person named: whole or not there, and never in the place of another.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// Why no new file was made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NewFileError {
+    /// Something stands there.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// Another process writes the same file.
+    #[error("another process is writing {}", .0.display())]
+    Busy(PathBuf),
+    /// The file system said no.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What it said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> NewFileError {
+    let path = path.to_owned();
+    move |source| NewFileError::Io { action, path, source }
+}
+
+/// Refuses a place where something stands, a broken link too.
+///
+/// # Errors
+///
+/// [`NewFileError::Exists`] if something does.
+pub fn check_free(path: &Path) -> Result<(), NewFileError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(NewFileError::Exists(path.to_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(failed("look at", path)(source)),
+    }
+}
+
+/// Makes a private file with these bytes, durably. After a crash it is there as a whole, or not at all;
+/// beside it, `.NAME.vault-part` may be left, which the next call for the same file takes away.
+///
+/// # Errors
+///
+/// [`NewFileError::Exists`] if something stands there, else as the file system says.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), NewFileError> {
+    check_free(path)?;
+    let part = part_of(path);
+    // Open, and so ours, until it has its name.
+    let mut file = own(&part)?;
+    let made = fill(&mut file, &part, bytes).and_then(|()| publish(&part, path));
+    if made.is_err() {
+        let _ = fs::remove_file(&part);
+        return made;
+    }
+    sync_directory_of(path).inspect_err(|_| take_back(path))
+}
+
+/// Removes a file that was just made, and turned out to be no good.
+pub fn take_back(path: &Path) {
+    if let Err(error) = fs::remove_file(path) {
+        log::warn!("{} could not be removed: {error}", path.display());
+    }
+}
+
+fn part_of(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".vault-part");
+    path.with_file_name(name)
+}
+
+/// A new file that is locked. One that a killed process has left is taken away.
+fn own(part: &Path) -> Result<File, NewFileError> {
+    let file = match create(part) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let left = OpenOptions::new().write(true).open(part).map_err(failed("open", part))?;
+            lock(&left, part)?;
+            fs::remove_file(part).map_err(failed("remove", part))?;
+            create(part).map_err(failed("create", part))?
+        }
+        created => created.map_err(failed("create", part))?,
+    };
+    lock(&file, part)?;
+    Ok(file)
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), NewFileError> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(NewFileError::Busy(path.to_owned())),
+        // A file system without locks: two writers of one file are none of its usual troubles.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+fn fill(file: &mut File, path: &Path, bytes: &[u8]) -> Result<(), NewFileError> {
+    file.write_all(bytes).map_err(failed("write", path))?;
+    file.sync_all().map_err(failed("sync", path))
+}
+
+/// Gives the file its name, if nothing has it.
+fn publish(part: &Path, path: &Path) -> Result<(), NewFileError> {
+    let published = rename_to_new(part, path).or_else(|error| match error.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::StorageFull | ErrorKind::PermissionDenied => Err(error),
+        // Not every file system can do that, or knows of links.
+        _ => fs::hard_link(part, path).and_then(|()| fs::remove_file(part)),
+    });
+    published.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => NewFileError::Exists(path.to_owned()),
+        _ => failed("create", path)(error),
+    })
+}
+
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn rename_to_new(part: &Path, path: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+    Ok(renameat_with(CWD, part, CWD, path, RenameFlags::NOREPLACE)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn rename_to_new(_: &Path, _: &Path) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+#[cfg(unix)]
+fn sync_directory_of(path: &Path) -> Result<(), NewFileError> {
+    let directory = path.parent().unwrap_or(path);
+    File::open(directory).and_then(|file| file.sync_all()).map_err(failed("sync", directory))
+}
+
+/// Windows writes directory entries through by itself.
+#[cfg(not(unix))]
+fn sync_directory_of(_: &Path) -> Result<(), NewFileError> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_is_private_and_never_takes_the_place_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new");
+
+        write_new(&path, b"first").unwrap();
+        let again = write_new(&path, b"second");
+
+        assert!(matches!(again, Err(NewFileError::Exists(_))));
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn what_appears_at_the_last_moment_is_not_replaced_either() {
+        let dir = tempfile::tempdir().unwrap();
+        let (part, path) = (dir.path().join("part"), dir.path().join("new"));
+        for file in [&part, &path] {
+            create(file).unwrap();
+        }
+
+        assert!(matches!(publish(&part, &path), Err(NewFileError::Exists(_))));
+    }
+
+    #[test]
+    fn what_a_killed_process_has_left_is_taken_away_and_what_a_living_one_writes_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new");
+        let living = own(&part_of(&path)).unwrap();
+
+        assert!(matches!(write_new(&path, b"bytes"), Err(NewFileError::Busy(_))));
+        drop(living);
+        write_new(&path, b"bytes").unwrap();
+
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}
