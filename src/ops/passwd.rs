@@ -54,6 +54,7 @@ fn choose(slots: &[KeySlot], id: Option<&str>) -> Result<DocumentId, Error> {
 ///
 /// If the passphrase is short, the vault key was rotated meanwhile, or as the storage says.
 pub fn change(ctx: Context<'_>, proven: &Proven, new: &SecretString) -> Result<(), Error> {
+    ctx.audit.slot(&proven.slot);
     let vault = &proven.vault;
     let key = vault.keys.current();
     let kid = key.id(&vault.id);

@@ -11,18 +11,20 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::backup::recipient_of;
 use crate::disk::{Disk, with_own_mounts};
 use crate::expiry::{allow_writing, as_ordinary_user, forbid_writing, start, state_dir};
 use crate::holder::wait_until;
 use crate::home::{Home, Run, VAULT};
 use crate::outside::program;
 use crate::provider::{Config, Consent, Endpoint, Fault, Provider};
+use crate::slots::passphrase_home;
 
 /// From this length on, in bytes, a new file is begun.
 const FULL: usize = 1 << 20;
 
 /// Commands that do not ask for the vault key, or hand out nothing and change nothing.
-const UNLOGGED: [&str; 11] = [
+const UNLOGGED: [&str; 12] = [
     "client list",
     "client show",
     "completions",
@@ -30,6 +32,7 @@ const UNLOGGED: [&str; 11] = [
     "list",
     "log",
     "man",
+    "rotate list",
     "show",
     "status",
     "unlocked",
@@ -102,7 +105,21 @@ fn every_command_that_uses_the_vault_key_leaves_one_line() {
             .chain([&*issuer])
             .collect();
     assert_eq!(last(&home), json!({"what": "add-profile", "profile": "work", "result": "ok"}));
-    let elsewhere = ["add-profile", "import-rescue", "init", "lock", "login", "unlock"];
+    let elsewhere = [
+        "add-profile",
+        "backup",
+        "doctor",
+        "import-rescue",
+        "init",
+        "key passwd",
+        "lock",
+        "login",
+        "logout",
+        "restore",
+        "rotate client-secret",
+        "rotate grant",
+        "unlock",
+    ];
     let mut logged: BTreeSet<String> = elsewhere.map(String::from).into();
 
     for (command, expected) in [
@@ -127,6 +144,7 @@ fn every_command_that_uses_the_vault_key_leaves_one_line() {
         ("key remove SLOT", json!({"what": "key remove", "slot": "SLOT"})),
         ("rotate", json!({"what": "rotate key"})),
         ("rotate key", json!({"what": "rotate key"})),
+        ("rotate api-key home --api-key-file key", json!({"what": "rotate api-key", "profile": "home"})),
         ("key accept KID", json!({"what": "key accept"})),
         ("remove home", json!({"what": "remove", "profile": "home"})),
     ] {
@@ -182,6 +200,50 @@ fn commands(command: &clap::Command, before: &str) -> Vec<String> {
             }
         })
         .collect()
+}
+
+#[test]
+fn what_renews_ends_or_copies_a_login_leaves_a_line() {
+    let (_provider, home) = logged_in();
+    let recipient = recipient_of(&home.path("identity.txt"));
+    let _ = home.consent(&["rotate", "grant", "work", "--no-browser"]).expect_code(0);
+    assert_eq!(
+        last(&home),
+        json!({"what": "rotate grant", "profile": "work", "token": "refreshed", "result": "ok"})
+    );
+
+    for (command, expected) in [
+        (
+            "rotate client-secret 127.0.0.1 --client-secret-file desktop.secret",
+            json!({"what": "rotate client-secret", "client": "127.0.0.1"}),
+        ),
+        ("doctor --offline", json!({"what": "doctor"})),
+        (&format!("backup backup.age --recipient {recipient}"), json!({"what": "backup"})),
+        ("logout work", json!({"what": "logout", "profile": "work"})),
+    ] {
+        let _ = home.run(&command.split(' ').collect::<Vec<_>>()).expect_code(0);
+        let mut expected = expected;
+        expected["result"] = json!("ok");
+        assert_eq!(last(&home), expected);
+    }
+
+    let there = Home::new();
+    fs::copy(home.path("backup.age"), there.path("backup.age")).unwrap();
+    fs::copy(home.path("identity.txt"), there.path("recovery.txt")).unwrap();
+    let _ = there.run(&["restore", "backup.age", "--open-with", "recovery.txt"]).expect_code(0);
+    assert_eq!(last(&there), json!({"what": "restore", "result": "ok"}));
+}
+
+#[test]
+fn a_new_passphrase_leaves_a_line() {
+    let home = passphrase_home();
+    home.write("new.txt", "another correct horse\n");
+
+    let _ = home.run(&["key", "passwd", "--new-passphrase-file", "new.txt"]).expect_code(0);
+
+    let line = last(&home);
+    assert_eq!((&line["what"], &line["result"]), (&json!("key passwd"), &json!("ok")));
+    assert_eq!(line["slot"].as_str().unwrap().len(), 32);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use rexpect::session::PtySession;
 use serde_json::Value;
 
+use crate::expiry::is_log;
 use crate::home::{Home, Run};
 use crate::provider::{Config, Endpoint, Fault, Provider};
 
@@ -68,7 +69,7 @@ pub fn tell_time(provider: &Provider, from_now: SignedDuration) {
 
 /// Everything below the home, with its modes.
 fn whole(home: &Home) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
-    let files = home.files("").into_iter();
+    let files = home.files("").into_iter().filter(|path| !is_log(path));
     let seen = files.map(|path| {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         (path.clone(), (mode, std::fs::read(&path).unwrap()))
