@@ -24,6 +24,9 @@ pub(crate) fn tell(world: &World) -> Result<()> {
     refuse_another_account(world)?;
     refuse_an_edited_file(world)?;
     look_at_it(world)?;
+    rotate_the_vault_key(world)?;
+    back_up_and_restore(world)?;
+    log_out(world)?;
     say_goodbye();
     Ok(())
 }
@@ -160,6 +163,45 @@ fn look_at_it(world: &World) -> Result<()> {
     world.telling.step("What there is; neither of these opens a secret or needs a key");
     world.types("vault list", 0)?;
     world.types("vault status", 0)?;
+    Ok(())
+}
+
+fn rotate_the_vault_key(world: &World) -> Result<()> {
+    world.telling.step("A new vault key, to which everything is sealed anew");
+    let old = key_id(world)?;
+    let (_, requests) = world.requests(|| world.types("vault rotate", 0))?;
+    check(key_id(world)? != old, "the key is another one")?;
+    check(world.runs("vault verify")?.code == Some(0), "everything opens with it")?;
+    let token = world.runs("vault token work")?.answer;
+    check(world.provider.is_live_access_token(&token), "the cached token goes on")?;
+    check(requests == 0, "no provider is asked")?;
+    world.telling.shown("the logins are as they were; the old key opens nothing any more");
+    Ok(())
+}
+
+/// The id of the vault key that the manifest names.
+fn key_id(world: &World) -> Result<serde_json::Value> {
+    let status: serde_json::Value = serde_json::from_str(&world.runs("vault status --json")?.answer)?;
+    Ok(status["vault"]["kid"].clone())
+}
+
+fn back_up_and_restore(world: &World) -> Result<()> {
+    world.telling.step("The whole vault in one age file, and a new vault made of it");
+    world.types(&format!("vault backup vault.age --recipient {}", world.recipient), 0)?;
+    let unlock = "--unlock identity --identity key.txt";
+    world.types(&format!("vault restore vault.age --vault-dir copy {unlock}"), 0)?;
+    let copy = world.runs("vault reveal private refresh_token --vault-dir copy")?.answer;
+    check(copy == world.runs("vault reveal private refresh_token")?.answer, "it holds the same logins")
+}
+
+fn log_out(world: &World) -> Result<()> {
+    world.telling.step("The end of a login: revoked at the server, then forgotten");
+    let grant = world.runs("vault reveal private refresh_token")?.answer;
+    world.types("vault logout private", 0)?;
+    check(!world.provider.live_refresh_tokens().contains(&grant), "the server has revoked it")?;
+    world.types("vault token private", 5)?;
+    check(world.runs("vault token work")?.code == Some(0), "the other profile is as it was")?;
+    world.types("vault log private", 0)?;
     Ok(())
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct World {
     pub(crate) provider: Provider,
     /// How to talk.
     pub(crate) telling: Telling,
+    /// The public half of the age identity in the home.
+    pub(crate) recipient: String,
     home: tempfile::TempDir,
     program: PathBuf,
 }
@@ -48,7 +50,9 @@ pub(crate) struct Run {
 impl World {
     /// A running server, and a home with an age identity and a downloaded client file in it.
     pub(crate) fn new(telling: Telling) -> Result<Self> {
+        let identity = age::x25519::Identity::generate();
         let world = Self {
+            recipient: identity.to_public().to_string(),
             provider: Provider::start(Config::default()),
             telling,
             home: tempfile::Builder::new().prefix("vault-demo-").tempdir()?,
@@ -56,8 +60,7 @@ impl World {
         };
         std::fs::create_dir(world.path("run"))?;
         std::fs::set_permissions(world.path("run"), PermissionsExt::from_mode(0o700))?;
-        let identity = age::x25519::Identity::generate().to_string();
-        world.write("key.txt", &format!("{}\n", identity.expose_secret()))?;
+        world.write("key.txt", &format!("{}\n", identity.to_string().expose_secret()))?;
         world.write("client_secret.json", &client_file())?;
         Ok(world)
     }
