@@ -90,7 +90,8 @@ impl Context<'_> {
         access: crate::store::Access,
     ) -> Result<Box<dyn crate::store::Held>, Error> {
         let on_wait = || self.notices.notice(&Notice::Waiting);
-        let patience = Patience { limit: LOCK_LIMIT, on_wait: &on_wait };
+        let patience =
+            Patience { limit: LOCK_LIMIT, on_wait: &on_wait, is_over: &crate::system::is_asked_to_end };
         Ok(self.store.lock(lock, access, &patience)?)
     }
 }

@@ -97,6 +97,19 @@ impl Vault {
     }
 
     fn unlock_with(self, ctx: Context<'_>, date: Date) -> Result<Unlocked, Error> {
+        let kids: Vec<KeyId> = self.kids().cloned().collect();
+        let refused = match self.unlock_once(ctx, date) {
+            Err(error) if !matches!(error, Error::Unlock(unlock::Error::Cancelled)) => error,
+            done => return done,
+        };
+        // The vault key may have been rotated since the manifest was read.
+        match Self::find(ctx) {
+            Ok(Some(now)) if !now.kids().eq(&kids) => now.unlock_once(ctx, date),
+            _ => Err(refused),
+        }
+    }
+
+    fn unlock_once(self, ctx: Context<'_>, date: Date) -> Result<Unlocked, Error> {
         let id = self.id().clone();
         ctx.audit.concerns(&id);
         let place = accepted(ctx, &self)?;
@@ -111,6 +124,7 @@ impl Vault {
         match place {
             Place::Known => {}
             Place::New => warn_unless_saved(ctx, ctx.memory.set_known_vault(&id)),
+            Place::Rotated(pin) => warn_unless_saved(ctx, tighten(ctx, &id, manifest.document.kid(), pin)),
             Place::NewKey => warn_unless_saved(ctx, remember(ctx, &id, kids_of(&manifest))),
             Place::FirstUse => {
                 ctx.notices.notice(&Notice::FirstUse { kid: manifest.document.kid().clone() });
@@ -179,6 +193,8 @@ pub(super) enum Place {
     Known,
     /// The vault is known, and stands in a new place.
     New,
+    /// A rotation is over, and the key that it came from is still accepted.
+    Rotated(Pin),
     /// The key is known, and is being rotated on another machine to one that is not.
     NewKey,
     /// Nothing.
@@ -200,14 +216,27 @@ pub(super) fn accepted(ctx: Context<'_>, vault: &Vault) -> Result<Place, Error> 
         return Err(Error::OtherVault { location: ctx.store.location(), kid: vault.kid().clone() });
     }
     let Some(pin) = ctx.memory.pin(vault.id())? else { return Ok(Place::FirstUse) };
-    let unknown = vault.kids().filter(|kid| !pin.kids.contains(kid)).count();
-    match unknown {
-        0 if known.is_none() => Ok(Place::New),
-        0 => Ok(Place::Known),
+    let kids: Vec<&KeyId> = vault.kids().collect();
+    let is_pinned = |kid: &KeyId| pin.kids.contains(kid);
+    match (&kids[..], &pin.kids[..]) {
+        ([kid], [.., _, newest]) if *kid == newest => Ok(Place::Rotated(pin)),
+        (kids, _) if kids.iter().all(|kid| is_pinned(kid)) => {
+            Ok(if known.is_none() { Place::New } else { Place::Known })
+        }
         // Whoever knows of a rotation knows its target, and takes no other: the old key may be stolen.
-        1 if vault.kids().count() == 2 && pin.kids.len() == 1 => Ok(Place::NewKey),
+        ([old, _], [pinned]) if *old == pinned => Ok(Place::NewKey),
+        // Read just before the rotation was finished; or put back, which its age shows.
+        ([_, target], [pinned]) if *target == pinned => Ok(Place::Known),
         _ => not_accepted(false),
     }
+}
+
+/// Accepts `kid` alone: who has stolen a key before its rotation can do nothing with it any more.
+fn tighten(ctx: Context<'_>, vault: &VaultId, kid: &KeyId, pin: Pin) -> Result<(), store::Error> {
+    let (kids, old) = pin.kids.into_iter().partition(|pinned| pinned == kid);
+    let dropped = pin.dropped.into_iter().chain::<Vec<KeyId>>(old).collect();
+    ctx.memory.set_pin(vault, &Pin { kids, dropped, since: ctx.clock.now() })?;
+    ctx.memory.set_known_vault(vault)
 }
 
 fn kids_of(manifest: &Loaded<Manifest>) -> Vec<KeyId> {
@@ -217,8 +246,8 @@ fn kids_of(manifest: &Loaded<Manifest>) -> Vec<KeyId> {
 
 /// Pins `kids`, oldest first, as the keys of the vault in this place.
 pub(super) fn remember(ctx: Context<'_>, vault: &VaultId, kids: Vec<KeyId>) -> Result<(), store::Error> {
-    let pin = Pin { kids, since: ctx.clock.now() };
-    ctx.memory.set_pin(vault, &pin)?;
+    let dropped = ctx.memory.pin(vault)?.map(|pin| pin.dropped).unwrap_or_default();
+    ctx.memory.set_pin(vault, &Pin { kids, dropped, since: ctx.clock.now() })?;
     ctx.memory.set_known_vault(vault)
 }
 

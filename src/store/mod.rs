@@ -110,6 +110,8 @@ pub struct Patience<'a> {
     pub limit: Duration,
     /// Called once when the wait has lasted a second.
     pub on_wait: &'a dyn Fn(),
+    /// Whether to give up before the limit, as if it had come.
+    pub is_over: &'a dyn Fn() -> bool,
 }
 
 /// A lock that is held until it is dropped, or its process ends.
@@ -326,6 +328,9 @@ pub struct Pin {
     pub kids: Vec<KeyId>,
     /// When the first of them was accepted.
     pub since: Timestamp,
+    /// Keys that are not accepted any more, and may still lie in the keychain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<KeyId>,
 }
 
 /// A successor that was printed because it could not be saved.

@@ -21,6 +21,6 @@ pub use place::{
 };
 pub use process::{Asker, Error as ProcessError, asker, harden, replace_process};
 pub use random::{random_bytes, random_id};
-pub use signals::{Deferral, survive_size_limit};
+pub use signals::{Deferral, is_asked_to_end, survive_size_limit};
 #[cfg(unix)]
 pub use socket::{Timed, UnsafePath, check_private_dir, check_socket, own_uid, peer_uid};

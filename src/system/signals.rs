@@ -19,6 +19,11 @@ pub struct Deferral {
     switches: &'static [Switch],
 }
 
+/// Whether a long work that is done in steps goes on, which can end between any two of them.
+static IN_STEPS: AtomicBool = AtomicBool::new(false);
+
+static SWITCHES: OnceLock<Vec<Switch>> = OnceLock::new();
+
 struct Switch {
     signal: i32,
     came: Arc<AtomicBool>,
@@ -38,16 +43,21 @@ pub fn survive_size_limit() {
 impl Deferral {
     /// Makes the signals wait from now on.
     pub fn begin() -> Self {
-        static SWITCHES: OnceLock<Vec<Switch>> = OnceLock::new();
         let switches = SWITCHES.get_or_init(|| SIGNALS.into_iter().filter_map(Switch::install).collect());
         for switch in switches {
             switch.is_armed.store(false, Ordering::SeqCst);
         }
         Self { switches }
     }
-}
 
-impl Deferral {
+    /// The same for a long work that is done in steps: what it waits for within one need not be waited
+    /// for any more once a signal has come, see [`is_asked_to_end`].
+    pub fn between_steps() -> Self {
+        let deferral = Self::begin();
+        IN_STEPS.store(true, Ordering::SeqCst);
+        deferral
+    }
+
     /// Whether a signal that ends the process has come; it counts as obeyed then. A wish to stop for a
     /// while is granted here.
     pub fn is_interrupted(&self) -> bool {
@@ -63,8 +73,15 @@ impl Deferral {
     }
 }
 
+/// Whether a work that is done in steps goes on, and a signal that ends the process waits for it.
+pub fn is_asked_to_end() -> bool {
+    let has_come = |switch: &Switch| switch.signal != SIGTSTP && switch.came.load(Ordering::SeqCst);
+    IN_STEPS.load(Ordering::SeqCst) && SWITCHES.get().is_some_and(|switches| switches.iter().any(has_come))
+}
+
 impl Drop for Deferral {
     fn drop(&mut self) {
+        IN_STEPS.store(false, Ordering::SeqCst);
         for switch in self.switches {
             switch.is_armed.store(true, Ordering::SeqCst);
             if switch.came.swap(false, Ordering::SeqCst) {

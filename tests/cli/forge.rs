@@ -43,13 +43,23 @@ pub fn sign(home: &Home, path: &Path) {
 /// Gives the document the kid and the MAC of `key`.
 pub fn sign_with(key: &age::x25519::Identity, document: &mut Value) {
     document.as_object_mut().unwrap().remove("mac");
-    let vault = document["vault"].as_str().unwrap().to_owned();
-    document["kid"] = hex::encode(derive(key, &vault, "vault/v1/kid", 16)).into();
-    let mut mac = Hmac::<Sha256>::new_from_slice(&derive(key, &vault, "vault/v1/doc-mac", 32)).unwrap();
+    document["kid"] = kid(key, document["vault"].as_str().unwrap()).into();
+    document["mac"] = mac(key, document).into();
+}
+
+/// The key id of `key` in `vault`.
+pub fn kid(key: &age::x25519::Identity, vault: &str) -> String {
+    hex::encode(derive(key, vault, "vault/v1/kid", 16))
+}
+
+/// The MAC that `key` makes of the document, which has none yet.
+pub fn mac(key: &age::x25519::Identity, document: &Value) -> String {
+    let vault = document["vault"].as_str().unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&derive(key, vault, "vault/v1/doc-mac", 32)).unwrap();
     mac.update(document["format"].as_str().unwrap().as_bytes());
     mac.update(&[0]);
     mac.update(document.to_string().as_bytes());
-    document["mac"] = hex::encode(mac.finalize().into_bytes()).into();
+    hex::encode(mac.finalize().into_bytes())
 }
 
 fn derive(key: &age::x25519::Identity, vault: &str, info: &str, length: usize) -> Vec<u8> {

@@ -4,7 +4,7 @@ use super::super::{Context, Error, Loaded, Unlocked, documents, key_slots, renam
 use super::Request;
 use crate::domain::{KeyId, KeySlot, VaultId};
 use crate::seal::{Format, Manifest, Rotation, VaultKey};
-use crate::store::{Access, Expected, Name};
+use crate::store::{Access, Expected, Held, Name, Pin};
 use crate::unlock::rewrap::{Attentive, rewrap};
 use crate::unlock::{self, Door, Ways, Why, keychain};
 
@@ -18,28 +18,26 @@ pub(super) fn begin(
     check_nothing_outside(ctx, vault, request.forget_rescue)?;
     let kept = kept_slots(&vault.manifest.facts.slots, request.drop_slots)?;
     let (old, new) = (vault.keys.current(), VaultKey::generate());
-    let (old_kid, kid) = (old.id(&vault.id), new.id(&vault.id));
+    let kid = new.id(&vault.id);
     let ways = vault::with_remembered(ctx, &vault.id);
 
     forget_unused(ctx, vault)?;
     // Before the keychain has the new key, so that whoever comes after a crash knows of it.
-    vault::remember(ctx, &vault.id, vec![old_kid.clone(), kid.clone()])?;
-    let made = carry_over(&vault.id, &kept, &new, person, &ways)
-        .and_then(|slots| prove(&vault.id, &kid, &slots, person, &ways).map(|()| slots));
-    if made.is_err() {
-        forget_unused(ctx, vault)?;
-        vault::remember(ctx, &vault.id, vec![old_kid])?;
-    }
-
-    let rotation = Rotation { old_key: new.seal_key(old), kid, slots: made?, started_at: ctx.clock.now() };
-    if request.forget_rescue {
-        rescue::forget_all(ctx, vault)?;
-    }
-    announce(ctx, vault, rotation, new, request)
+    vault::remember(ctx, &vault.id, vec![old.id(&vault.id), kid.clone()])?;
+    let prepared = carry_over(&vault.id, &kept, &new, person, &ways)
+        .and_then(|slots| prove(&vault.id, &kid, &slots, person, &ways).map(|()| slots))
+        .and_then(|slots| Ok((slots, alone(ctx, vault)?)));
+    let (slots, (_lock, manifest)) = prepared.inspect_err(|_| forget_new(ctx, vault, &kid))?;
+    let rotation = Rotation { old_key: new.seal_key(old), kid, slots, started_at: ctx.clock.now() };
+    announce(ctx, vault, &manifest, rotation, new, request)
 }
 
 /// What is sealed to the old key and lies where it cannot be sealed anew.
-fn check_nothing_outside(ctx: Context<'_>, vault: &Unlocked, forget_rescue: bool) -> Result<(), Error> {
+pub(super) fn check_nothing_outside(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    forget_rescue: bool,
+) -> Result<(), Error> {
     let files = ctx.store.kept_aside(&vault.id)?;
     if !files.is_empty() {
         return Err(Error::KeptAside { files });
@@ -57,15 +55,31 @@ fn kept_slots(slots: &[KeySlot], dropped: &[String]) -> Result<Vec<KeySlot>, Err
     if kept.is_empty() { Err(Error::LastSlot) } else { Ok(kept) }
 }
 
-/// Clears away the key of a run that ended before the manifest knew of it.
+/// Clears away the keys of runs that ended before the manifest knew of them, and those that could not be
+/// cleared away before. What stays in the keychain is tried again after the rotation.
 fn forget_unused(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
-    let Some(pin) = ctx.memory.pin(&vault.id)? else { return Ok(()) };
-    for kid in pin.kids.iter().filter(|kid| vault.keys.find(&vault.id, kid).is_none()) {
-        if let Err(error) = ctx.ways.keychain.delete(&keychain::entry(&vault.id, kid)) {
-            log::debug!("the unused key {kid} may still be in the keychain: {error}");
-        }
+    let Some(mut pin) = ctx.memory.pin(&vault.id)? else { return Ok(()) };
+    let is_of_the_vault = |kid: &KeyId| vault.keys.find(&vault.id, kid).is_some();
+    if !pin.kids.first().is_some_and(is_of_the_vault) {
+        return Ok(());
     }
-    Ok(())
+    let (kids, unused): (Vec<_>, Vec<_>) = pin.kids.drain(..).partition(is_of_the_vault);
+    if unused.is_empty() && pin.dropped.is_empty() {
+        return Ok(());
+    }
+    let is_left = |kid: &KeyId| {
+        let deleted = ctx.ways.keychain.delete(&keychain::entry(&vault.id, kid));
+        deleted.is_err_and(|error| !matches!(error, keychain::Error::Absent(_)))
+    };
+    let dropped = unused.into_iter().chain(pin.dropped.drain(..)).filter(is_left).collect();
+    Ok(ctx.memory.set_pin(&vault.id, &Pin { kids, dropped, ..pin })?)
+}
+
+/// Clears away the key of this run, which ends before the manifest knows of it.
+fn forget_new(ctx: Context<'_>, vault: &Unlocked, kid: &KeyId) {
+    if let Err(error) = forget_unused(ctx, vault) {
+        log::warn!("the unused key {kid} may still be in the keychain: {error}");
+    }
 }
 
 /// The slots of the new key. All that cannot be carried over are named at once, and nothing but entries
@@ -104,20 +118,30 @@ fn prove(
     Ok(())
 }
 
-/// From here on the rotation is under way, for everybody.
-fn announce(
-    ctx: Context<'_>,
-    vault: &Unlocked,
-    rotation: Rotation,
-    new: VaultKey,
-    request: &Request<'_>,
-) -> Result<(), Error> {
-    let _lock = vault.lock(ctx, Access::Exclusive)?;
+/// The manifest as it is, while nobody else works with the vault.
+fn alone(ctx: Context<'_>, vault: &Unlocked) -> Result<(Box<dyn Held>, Loaded<Manifest>), Error> {
+    let lock = vault.lock(ctx, Access::Exclusive)?;
     rename::finish(ctx, vault)?;
     let manifest: Loaded<Manifest> = documents::load(ctx, vault, &Name::Manifest, Format::Manifest)?
         .ok_or_else(|| Error::NoVault { location: ctx.store.location() })?;
     if manifest.facts.slots != vault.manifest.facts.slots {
         return Err(crate::store::Error::Conflict { name: Name::Manifest.to_string() }.into());
+    }
+    Ok((lock, manifest))
+}
+
+/// From here on the rotation is under way, for everybody. After an error it may be, too: therefore what
+/// was made for it stays.
+fn announce(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    manifest: &Loaded<Manifest>,
+    rotation: Rotation,
+    new: VaultKey,
+    request: &Request<'_>,
+) -> Result<(), Error> {
+    if request.forget_rescue {
+        rescue::forget_all(ctx, vault)?;
     }
     let facts = Manifest {
         compromised_at: request

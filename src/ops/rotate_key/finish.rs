@@ -1,10 +1,11 @@
 //! The end of a rotation: what is left, the proof, the switch, and the old key dropped.
 
-use super::super::{Context, Error, Loaded, Unlocked, documents, recover, rename, vault};
-use super::{OnStep, Request, Rotated, reseal, target};
+use super::super::{Context, Error, Loaded, Unlocked, documents, recover, rename, rescue, vault};
+use super::reseal::{self, End};
+use super::{OnStep, Request, Rotated, begin, target};
 use crate::domain::{KeyId, KeySlot, SlotKind};
 use crate::seal::{Format, KeyRing, Manifest, VaultKey};
-use crate::store::{Access, Expected, Name};
+use crate::store::{Access, Expected, Name, Pin};
 use crate::unlock::keychain;
 
 /// Puts the manifest under the new key, once all else is, and drops the old one.
@@ -13,15 +14,18 @@ pub(super) fn finish(
     vault: &Unlocked,
     request: &Request<'_>,
     on_step: OnStep<'_>,
+    end: End<'_>,
 ) -> Result<Rotated, Error> {
     let total = documents::names(ctx)?.len();
-    let stopped = |error| Error::KeyPartlyRotated { done: total, total, source: Some(Box::new(error)) };
-    let _lock = vault.lock(ctx, Access::Exclusive).map_err(stopped)?;
-    sweep(ctx, vault).map_err(stopped)?;
+    let stopped = || end.stopped(total, total);
+    let _lock = vault.lock(ctx, Access::Exclusive).map_err(stopped())?;
+    sweep(ctx, vault).map_err(stopped())?;
+    // A refresh may have had nowhere to save its token meanwhile, under the old key.
+    begin::check_nothing_outside(ctx, vault, request.forget_rescue).map_err(stopped())?;
     let new = VaultKey::from_identity_file(&vault.keys.current().to_identity_file())
         .expect("a key reads back from its own text");
-    let documents = reseal::check_all(ctx, vault, &KeyRing::of(new), on_step).map_err(stopped)?;
-    let manifest = switch(ctx, vault, request).map_err(stopped)?;
+    let documents = reseal::check_all(ctx, vault, &KeyRing::of(new), on_step, end).map_err(stopped())?;
+    let manifest = switch(ctx, vault, request).map_err(stopped())?;
     Ok(Rotated { documents, ..drop_old(ctx, vault, &manifest)? })
 }
 
@@ -47,14 +51,18 @@ fn switch(ctx: Context<'_>, vault: &Unlocked, request: &Request<'_>) -> Result<L
     let manifest: Loaded<Manifest> = documents::load(ctx, vault, &Name::Manifest, Format::Manifest)?
         .ok_or_else(|| Error::NoVault { location: ctx.store.location() })?;
     let Some(rotation) = manifest.facts.rotation.clone() else { return Ok(manifest) };
+    if request.forget_rescue {
+        rescue::forget_all(ctx, vault)?;
+    }
+    let started_at = rotation.started_at;
     let facts = Manifest {
+        slots: rotation.slots,
+        rotation: None,
         // The run that began this one may not have known.
         compromised_at: manifest
             .facts
             .compromised_at
-            .max(request.is_compromised.then_some(rotation.started_at)),
-        slots: rotation.slots,
-        rotation: None,
+            .max(request.is_compromised.then_some(started_at)),
         ..manifest.facts.clone()
     };
     let document = manifest
@@ -69,8 +77,12 @@ fn switch(ctx: Context<'_>, vault: &Unlocked, request: &Request<'_>) -> Result<L
 }
 
 /// Finishes a rotation that was interrupted after the switch: its old key is still in the keychain.
-pub(super) fn drop_left_over(ctx: Context<'_>, vault: &Unlocked) -> Result<Option<Rotated>, Error> {
-    let pin = ctx.memory.pin(&vault.id)?;
+/// `pin` is what this machine accepted before it opened the vault.
+pub(super) fn drop_left_over(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    pin: Option<Pin>,
+) -> Result<Option<Rotated>, Error> {
     let is_left = |kids: &[KeyId]| kids.len() > 1 && kids.last() == Some(&target(vault));
     if vault.manifest.facts.rotation.is_some() || !pin.is_some_and(|pin| is_left(&pin.kids)) {
         return Ok(None);
@@ -85,33 +97,33 @@ pub(super) fn drop_left_over(ctx: Context<'_>, vault: &Unlocked) -> Result<Optio
 /// because it says what there is to drop.
 fn drop_old(ctx: Context<'_>, vault: &Unlocked, manifest: &Loaded<Manifest>) -> Result<Rotated, Error> {
     let kid = target(vault);
-    let pinned = ctx.memory.pin(&vault.id)?.map(|pin| pin.kids).unwrap_or_default();
+    let pin = ctx.memory.pin(&vault.id)?;
+    let pinned = pin.map(|pin| [pin.dropped, pin.kids].concat()).unwrap_or_default();
     let old: Vec<KeyId> = pinned.into_iter().filter(|pinned| *pinned != kid).collect();
-    let mut left = Vec::new();
+    let (mut left, mut dropped) = (Vec::new(), Vec::new());
     for old in &old {
-        left.extend(forget(ctx, vault, old, &manifest.facts.slots));
+        if let Err(error) = forget(ctx, vault, old, &manifest.facts.slots) {
+            left.push(format!("the old key {old} may still be in the keychain: {error}"));
+            dropped.push(old.clone());
+        }
     }
-    if left.is_empty() {
-        vault::warn_unless_saved(ctx, vault::remember(ctx, &vault.id, vec![kid.clone()]));
-    }
-    let old = old.first().unwrap_or(&kid).clone();
+    let pin = Pin { kids: vec![kid.clone()], since: ctx.clock.now(), dropped };
+    vault::warn_unless_saved(ctx, ctx.memory.set_pin(&vault.id, &pin));
+    let old = old.last().unwrap_or(&kid).clone();
     Ok(Rotated { kid, old, documents: 0, slots: manifest.facts.slots.clone(), is_resumed: false, left })
 }
 
-/// What could not be cleared away.
-fn forget(ctx: Context<'_>, vault: &Unlocked, old: &KeyId, slots: &[KeySlot]) -> Vec<String> {
-    let mut left = Vec::new();
-    // A slot that was not carried over may have had an entry too.
-    let in_keychain = slots.iter().any(|slot| matches!(slot.kind, SlotKind::Keychain { .. }));
-    match ctx.ways.keychain.delete(&keychain::entry(&vault.id, old)) {
-        Ok(_) => {}
-        Err(keychain::Error::Absent(_)) if !in_keychain => {}
-        Err(error) => left.push(format!("the old key may still be in the keychain: {error}")),
-    }
+/// Takes `old` out of the keychain and the agent.
+fn forget(ctx: Context<'_>, vault: &Unlocked, old: &KeyId, slots: &[KeySlot]) -> Result<(), keychain::Error> {
     if let Some(agent) = ctx.ways.agent
         && let Err(error) = agent.forget_key(&vault.id, old)
     {
         log::warn!("the agent may still hold the old key: {error}");
     }
-    left
+    // A slot that was not carried over may have had an entry too.
+    let in_keychain = slots.iter().any(|slot| matches!(slot.kind, SlotKind::Keychain { .. }));
+    match ctx.ways.keychain.delete(&keychain::entry(&vault.id, old)) {
+        Err(keychain::Error::Absent(_)) if !in_keychain => Ok(()),
+        deleted => deleted.map(|_| ()),
+    }
 }

@@ -14,9 +14,10 @@ mod begin;
 mod finish;
 mod reseal;
 
-use super::{Context, Error, Unlocked, Vault, verify};
+use super::{Context, Error, Unlocked, Vault, key_slots, verify};
 use crate::domain::{KeyId, KeySlot};
 use crate::store::{Access, Lock};
+use crate::system::Deferral;
 use crate::unlock::Ways;
 use crate::unlock::rewrap::Attentive;
 
@@ -77,18 +78,39 @@ pub fn rotate(ctx: Context<'_>, request: &Request<'_>, on_step: OnStep<'_>) -> R
     // Where there is no vault, nothing is to be made for its lock.
     Vault::open(ctx)?;
     let _turn = ctx.lock(&Lock::Rotation, Access::Exclusive)?;
-    let vault = Vault::open(ctx)?.unlock(ctx)?;
+    let vault = Vault::open(ctx)?;
+    let pin = ctx.memory.pin(vault.id())?;
+    let vault = vault.unlock(ctx)?;
 
-    if let Some(rotated) = finish::drop_left_over(ctx, &vault)? {
+    let left_over = finish::drop_left_over(ctx, &vault, pin)?;
+    // Whoever fears for the key wants a new one in any case.
+    if let Some(rotated) = left_over.filter(|_| !request.is_compromised) {
         return Ok(rotated);
     }
     let is_resumed = vault.manifest.facts.rotation.is_some();
-    if !is_resumed {
+    if is_resumed {
+        check_dropped(&vault, request.drop_slots)?;
+    } else {
         verify::verify(ctx, &vault, &|done, total| on_step(Phase::Verifying, done, total))?;
         begin::begin(ctx, &vault, request, &person)?;
     }
-    reseal::all(ctx, &vault, on_step)?;
-    Ok(Rotated { is_resumed, ..finish::finish(ctx, &vault, request, on_step)? })
+    let deferral = Deferral::between_steps();
+    let end = reseal::End(&deferral);
+    reseal::all(ctx, &vault, on_step, end)?;
+    Ok(Rotated { is_resumed, ..finish::finish(ctx, &vault, request, on_step, end)? })
+}
+
+/// The slots of a rotation under way are made. Who calls it again as before has left out the same ones.
+fn check_dropped(vault: &Unlocked, dropped: &[String]) -> Result<(), Error> {
+    let manifest = &vault.manifest.facts;
+    for id in dropped {
+        let slot = &manifest.slots[key_slots::find(&manifest.slots, id)?];
+        let coming = manifest.rotation.iter().flat_map(|rotation| &rotation.slots);
+        if coming.into_iter().any(|coming| coming.id == slot.id) {
+            return Err(Error::RotationUnfinished);
+        }
+    }
+    Ok(())
 }
 
 /// The key that the vault is being rotated to.

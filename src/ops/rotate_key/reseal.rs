@@ -8,24 +8,48 @@ use super::{OnStep, Phase, target};
 use crate::domain::{DocumentId, Profile, ProfileName};
 use crate::seal::KeyRing;
 use crate::store::{Access, Expected, Lock, Name, Target};
-use crate::system::Deferral;
+use crate::system::{Deferral, is_asked_to_end};
 
 /// Seals every document that is there to the new key. What comes meanwhile is under it already.
-pub(super) fn all(ctx: Context<'_>, vault: &Unlocked, on_step: OnStep<'_>) -> Result<(), Error> {
+pub(super) fn all(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    on_step: OnStep<'_>,
+    end: End<'_>,
+) -> Result<(), Error> {
     let names = documents::names(ctx)?;
     let total = names.len();
-    // Between two documents a Ctrl-C ends the run, and within one it waits.
-    let deferral = Deferral::begin();
     for (done, name) in names.iter().enumerate() {
         on_step(Phase::Sealing, done, total);
-        let stopped = |source| Error::KeyPartlyRotated { done, total, source };
-        if deferral.is_interrupted() {
-            return Err(stopped(None));
-        }
-        let sealed = vault.lock(ctx, Access::Shared).and_then(|_lock| one(ctx, vault, name));
-        sealed.map_err(|error| stopped(Some(Box::new(error))))?;
+        end.check().and_then(|()| in_turn(ctx, vault, name)).map_err(end.stopped(done, total))?;
     }
     Ok(())
+}
+
+fn in_turn(ctx: Context<'_>, vault: &Unlocked, name: &Name) -> Result<(), Error> {
+    let _lock = vault.lock(ctx, Access::Shared)?;
+    one(ctx, vault, name)
+}
+
+/// Whether the person wants the run to end: a Ctrl-C ends it between two documents, and within one it
+/// waits, but not for locks.
+#[derive(Clone, Copy)]
+pub(super) struct End<'a>(pub(super) &'a Deferral);
+
+impl End<'_> {
+    /// An error if the run is to end.
+    fn check(self) -> Result<(), Error> {
+        if is_asked_to_end() { Err(Error::RotationUnfinished) } else { Ok(()) }
+    }
+
+    /// What an error after so many documents is, for the person.
+    pub(super) fn stopped(self, done: usize, total: usize) -> impl FnOnce(Error) -> Error {
+        move |error| {
+            // Whoever has ended it knows why.
+            let source = (!self.0.is_interrupted()).then(|| Box::new(error));
+            Error::KeyPartlyRotated { done, total, source }
+        }
+    }
 }
 
 /// Seals the document `name` to the new key, if it is there and not yet under it. The caller holds the
@@ -48,10 +72,10 @@ fn profile(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<(),
     let stored_as = Name::Profile(name.clone());
     let recovered = recover::recover(ctx, vault, name)?;
     let Some(profile) = vault.find_profile(ctx, name)? else { return Ok(()) };
-    document(ctx, vault, &stored_as, &profile)?;
     if recovered.uncertain {
-        remake_intent(ctx, vault, &stored_as)?;
+        remake_intent(ctx, vault, &stored_as, &profile)?;
     }
+    document(ctx, vault, &stored_as, &profile)?;
     token(ctx, vault, profile.document.id())
 }
 
@@ -73,13 +97,19 @@ fn document<T: Serialize + DeserializeOwned>(
     documents::save(ctx, name, &resealed, Expected::Revision(&loaded.revision))
 }
 
-/// An answer of the provider may be lost: whoever asks next must still learn of it.
-fn remake_intent(ctx: Context<'_>, vault: &Unlocked, stored_as: &Name) -> Result<(), Error> {
-    let Name::Profile(name) = stored_as else { return Ok(()) };
-    let Some(profile) = vault.find_profile(ctx, name)? else { return Ok(()) };
+/// An answer of the provider may be lost: whoever asks next must still learn of it. The intent comes
+/// before the document that it is for, so that a run which is killed in between does not forget it.
+fn remake_intent(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    stored_as: &Name,
+    profile: &Loaded<Profile>,
+) -> Result<(), Error> {
     let id = profile.document.id();
-    let grant_id = grant_id(&profile).unwrap_or(id);
-    let next = successor::Next { generation: profile.document.generation(), grant_id };
+    let grant_id = grant_id(profile).unwrap_or(id);
+    let is_resealed = *profile.document.kid() == target(vault);
+    let generation = profile.document.generation() + u64::from(!is_resealed);
+    let next = successor::Next { generation, grant_id };
     successor::reserve(ctx, vault, Target { name: stored_as, vault: &vault.id }, id, next)?.keep();
     Ok(())
 }
@@ -122,10 +152,12 @@ pub(super) fn check_all(
     vault: &Unlocked,
     keys: &KeyRing,
     on_step: OnStep<'_>,
+    end: End<'_>,
 ) -> Result<usize, Error> {
     let names = documents::names(ctx)?;
     for (done, name) in names.iter().enumerate() {
         on_step(Phase::Proving, done, names.len());
+        end.check()?;
         let Some(stored) = ctx.store.read(name)? else { continue };
         let document = documents::parse(name, &stored.bytes)?;
         let opened = document.verify(&vault.id, keys).and_then(|document| document.open_all(keys));

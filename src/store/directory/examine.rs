@@ -88,7 +88,7 @@ impl Directory {
     /// Two openings of one file are as two processes: the second gets the lock when the first has ended.
     fn lock_works(&self) -> Result<bool, Error> {
         let path = self.check_folder(LOCKS)?.join("doctor.lock");
-        let patience = Patience { limit: PROBE_LIMIT, on_wait: &|| {} };
+        let patience = Patience { limit: PROBE_LIMIT, on_wait: &|| {}, is_over: &|| false };
         let lock = || self.wait(&path, "the vault directory", Access::Exclusive, &patience);
         let first = lock()?;
         let mut second = self.files.open_lock(&path)?;

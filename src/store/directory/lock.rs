@@ -43,8 +43,8 @@ pub(super) fn wait(
             (patience.on_wait)();
             silent = false;
         }
-        if waited >= patience.limit {
-            return Err(Error::Busy { what, waited: patience.limit });
+        if waited >= patience.limit || (patience.is_over)() {
+            return Err(Error::Busy { what, waited: waited.min(patience.limit) });
         }
         clock.sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -76,7 +76,7 @@ mod tests {
     }
 
     fn at_once() -> Patience<'static> {
-        Patience { limit: Duration::ZERO, on_wait: &|| {} }
+        Patience { limit: Duration::ZERO, on_wait: &|| {}, is_over: &|| false }
     }
 
     fn lock_file() -> (tempfile::TempDir, PathBuf) {

@@ -55,7 +55,7 @@ impl Directory {
     }
 
     fn lock_state(&self, vault: &VaultId) -> Result<Box<dyn crate::store::Held>, Error> {
-        let patience = Patience { limit: LOCK_LIMIT, on_wait: &|| {} };
+        let patience = Patience { limit: LOCK_LIMIT, on_wait: &|| {}, is_over: &|| false };
         self.wait(&self.fact_path(vault, "state.lock"), "the state directory", Access::Exclusive, &patience)
     }
 

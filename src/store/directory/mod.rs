@@ -354,7 +354,7 @@ impl Store for Directory {
         let locks = self.check_folder(LOCKS)?;
         // One process at a time, so that the probe has a fixed name, and one that was left by a killed
         // process is taken over.
-        let patience = Patience { limit: PROBE_LIMIT, on_wait: &|| {} };
+        let patience = Patience { limit: PROBE_LIMIT, on_wait: &|| {}, is_over: &|| false };
         let _lock =
             self.wait(&locks.join("probe.lock"), "the vault directory", Access::Exclusive, &patience)?;
         let probe = self.places.vault.join(".probe");

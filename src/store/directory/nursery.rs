@@ -38,7 +38,7 @@ impl Directory {
     }
 
     fn lock_all(&self) -> Result<Box<dyn Held>, Error> {
-        let patience = Patience { limit: PROBE_LIMIT, on_wait: &|| {} };
+        let patience = Patience { limit: PROBE_LIMIT, on_wait: &|| {}, is_over: &|| false };
         let lock = self.places.vault.join(LOCKS).join("vault.lock");
         self.wait(&lock, "the place of the vault", Access::Exclusive, &patience)
     }
