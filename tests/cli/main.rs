@@ -73,6 +73,8 @@ mod rotate_api_key;
 mod rotate_client_secret;
 mod rotate_grant;
 mod rotate_key;
+mod rotate_key_leftovers;
+mod rotate_key_others;
 mod rotate_key_strangers;
 mod sealed;
 mod shell_secrets;

@@ -21,7 +21,8 @@ fn interrupted() -> (Provider, Home, Vec<u8>) {
     (provider, home, successor)
 }
 
-fn plant(path: &Path, bytes: &[u8]) {
+/// Puts these bytes where a writer would have left them.
+pub fn plant(path: &Path, bytes: &[u8]) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, bytes).unwrap();
 }
@@ -190,7 +191,8 @@ fn ctrl_z_stops_the_process_only_when_the_new_token_is_safe() {
     assert_eq!(refreshes(&provider), 1);
 }
 
-fn pid(child: &Child) -> rustix::process::Pid {
+/// The process, to send signals to.
+pub fn pid(child: &Child) -> rustix::process::Pid {
     rustix::process::Pid::from_child(child)
 }
 

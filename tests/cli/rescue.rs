@@ -25,24 +25,34 @@ fn mend(place: &Path) {
 /// A refresh during which these places fail.
 pub fn refresh_without(places: impl Fn(&Home) -> Vec<std::path::PathBuf>) -> (Provider, Home, Run) {
     let (provider, home) = expired();
+    let run = refresh_in_vain(&provider, &home, &places(&home));
+    (provider, home, run)
+}
+
+fn refresh_in_vain(provider: &Provider, home: &Home, places: &[std::path::PathBuf]) -> Run {
     provider.script(Endpoint::Token, vec![Fault::CommitThenHold]);
-    let child = start_and_hold(&provider, &home);
-    let places = places(&home);
+    let child = start_and_hold(provider, home);
     places.iter().for_each(|place| spoil(place));
     provider.release();
     let run = finish(child, &["token", "work"]);
     places.iter().for_each(|place| mend(place));
-    (provider, home, run)
+    run
 }
 
 /// A refresh that could save its token nowhere, and the block that it printed.
 pub fn rescued() -> (Provider, Home, String) {
-    let (provider, home, run) = refresh_without(|home| vec![beside(home), second(home)]);
+    let (provider, home) = expired();
+    let block = rescue(&provider, &home);
+    (provider, home, block)
+}
+
+/// The block that a refresh prints which can save its token nowhere.
+pub fn rescue(provider: &Provider, home: &Home) -> String {
+    let run = refresh_in_vain(provider, home, &[beside(home), second(home)]);
     let run = run.expect_code(11).expect_said("could not be saved").expect_said("vault import-rescue");
     let start = run.stderr.find(BEGIN).unwrap() + BEGIN.len();
     let end = run.stderr.find(END).unwrap();
-    let block = run.stderr[start..end].to_owned();
-    (provider, home, block)
+    run.stderr[start..end].to_owned()
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use vault::domain::VaultId;
 use vault::seal::{Document, KeyRing, VaultKey};
 
-use crate::expiry::state_dir;
+use crate::expiry::{Snapshot, state_dir};
 use crate::home::Home;
 use crate::tree::json;
 
@@ -95,6 +95,14 @@ pub fn assert_all_open(home: &Home, vault: &VaultId, key: VaultKey) {
         let document = Document::parse(&fs::read(&path).unwrap()).unwrap();
         document.verify(vault, &keys).unwrap().open_all(&keys).unwrap();
     }
+}
+
+/// Asserts that no file is other than before, but for the lock of the rotation itself.
+#[track_caller]
+pub fn assert_unchanged(before: &Snapshot, home: &Home) {
+    let mut changed = before.changed(home);
+    changed.retain(|path| !path.ends_with("rotation.lock"));
+    assert!(changed.is_empty(), "{changed:?}");
 }
 
 /// A document that cannot be written as long as this lives, even by root.
