@@ -148,10 +148,11 @@ fn assert_reading_works_and_refreshing_ends(provider: &Provider, home: &Home) {
 }
 
 /// The flag of ext4 and others that forbids every change, even to root.
-struct Immutable(PathBuf);
+pub struct Immutable(PathBuf);
 
 impl Immutable {
-    fn set(path: &Path) -> Option<Self> {
+    /// Sets it; `None` where that is not possible.
+    pub fn set(path: &Path) -> Option<Self> {
         let is_set = Command::new("chattr").arg("+i").arg(path).status().is_ok_and(|it| it.success());
         if !is_set {
             leave_out("the immutable flag cannot be set here");

@@ -226,7 +226,7 @@ fn document(home: &Home, name: &str) -> Value {
 }
 
 /// A session bus with a keyring on it, as long as this lives.
-struct Keyring {
+pub struct Keyring {
     session: Child,
     stdin: Option<ChildStdin>,
     bus: String,
@@ -235,7 +235,7 @@ struct Keyring {
 
 impl Keyring {
     /// None where a program is missing.
-    fn start(state: &str) -> Option<Self> {
+    pub fn start(state: &str) -> Option<Self> {
         if !outside::have(&["dbus-run-session", "dbus-send", "gnome-keyring-daemon", "secret-tool"]) {
             return None;
         }
@@ -254,34 +254,61 @@ impl Keyring {
     }
 
     /// An empty home on this session bus.
-    fn home(&self) -> Home {
+    pub fn home(&self) -> Home {
         let mut home = Home::bare();
         home.set("DBUS_SESSION_BUS_ADDRESS", &self.bus);
         home
     }
 
-    fn set_state(&self, state: &str) {
+    /// Where its session bus is.
+    pub fn bus(&self) -> &str {
+        &self.bus
+    }
+
+    /// Switches it: `unlocked`, `locked`, `hung`, `absent`.
+    pub fn set_state(&self, state: &str) {
         let done = self.command(outside::ours("tests/keyring/set-state")).arg(state).status().unwrap();
         assert!(done.success(), "set-state {state}");
     }
 
     /// What `secret-tool` finds under the vault key's name.
-    fn lookup(&self, home: &Home) -> Option<String> {
-        let found = self.tool("lookup").args(attributes(home)).output().unwrap();
+    pub fn lookup(&self, home: &Home) -> Option<String> {
+        self.look(&attributes(&name(home)))
+    }
+
+    /// What it finds under the name of an entry.
+    pub fn entry(&self, name: &str) -> Option<String> {
+        self.look(&attributes(name))
+    }
+
+    fn look(&self, attributes: &[String; 4]) -> Option<String> {
+        let found = self.tool("lookup").args(attributes).output().unwrap();
         let text = String::from_utf8(found.stdout).unwrap();
         found.status.success().then(|| text.trim_end().to_owned())
     }
 
     fn store(&self, home: &Home, secret: &str) {
+        self.put(&name(home), secret);
+    }
+
+    /// Stores a secret under the name of an entry.
+    pub fn put(&self, name: &str, secret: &str) {
         let mut command = self.tool("store");
-        command.args(["--label", "of a test"]).args(attributes(home)).stdin(Stdio::piped());
+        command.args(["--label", "of a test"]).args(attributes(name)).stdin(Stdio::piped());
         let mut tool = command.spawn().unwrap();
         tool.stdin.take().unwrap().write_all(secret.as_bytes()).unwrap();
         assert!(tool.wait().unwrap().success());
     }
 
+    /// How many entries of ours there are.
+    pub fn count(&self) -> usize {
+        let found = self.tool("search").args(["--all", "service", "vault"]).output().unwrap();
+        let text = [found.stdout, found.stderr].concat();
+        String::from_utf8(text).unwrap().matches("attribute.username = ").count()
+    }
+
     fn clear(&self, home: &Home) {
-        assert!(self.tool("clear").args(attributes(home)).status().unwrap().success());
+        assert!(self.tool("clear").args(attributes(&name(home))).status().unwrap().success());
     }
 
     fn tool(&self, what: &str) -> Command {
@@ -304,8 +331,12 @@ impl Drop for Keyring {
     }
 }
 
-fn attributes(home: &Home) -> [String; 4] {
+/// The name of the entry of a home's vault key.
+pub fn name(home: &Home) -> String {
     let manifest = document(home, "vault.json");
-    let name = format!("{}/{}", manifest["vault"].as_str().unwrap(), manifest["kid"].as_str().unwrap());
-    ["service".to_owned(), "vault".to_owned(), "username".to_owned(), name]
+    format!("{}/{}", manifest["vault"].as_str().unwrap(), manifest["kid"].as_str().unwrap())
+}
+
+fn attributes(name: &str) -> [String; 4] {
+    ["service", "vault", "username", name].map(str::to_owned)
 }

@@ -11,7 +11,8 @@ use serde_json::Value;
 use crate::home::{Home, Run, write_identity};
 use crate::outside;
 
-const PASSPHRASE: &str = "correct horse battery";
+/// The passphrase of [`passphrase_home`].
+pub const PASSPHRASE: &str = "correct horse battery";
 
 #[test]
 fn a_passphrase_comes_from_a_file_or_a_command_and_a_wrong_one_opens_nothing() {
@@ -297,7 +298,8 @@ pub fn passphrase_home() -> Home {
     home
 }
 
-fn identity(home: &Home, name: &str) -> PathBuf {
+/// A new age identity file in `home`.
+pub fn identity(home: &Home, name: &str) -> PathBuf {
     let path = home.path(name);
     write_identity(&path);
     path
@@ -334,7 +336,8 @@ fn ssh_key(home: &Home, kind: &str, passphrase: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-fn slots(home: &Home) -> Vec<Value> {
+/// The slots as `vault key list` has them.
+pub fn slots(home: &Home) -> Vec<Value> {
     let answer = home.run(&["key", "list", "--json"]).answer();
     let answer: Value = serde_json::from_str(&answer).unwrap();
     answer["slots"].as_array().unwrap().clone()
