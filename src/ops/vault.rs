@@ -1,10 +1,12 @@
 //! The vault as a whole: found, unlocked, and recognised by this machine.
 
+use std::time::Duration;
+
 use super::documents::{self, Loaded};
 use super::{Context, Error, Notice};
 use crate::domain::{DocumentId, KeyId, KeySlot, VaultId};
 use crate::seal::{Document, Format, KeyRing, Manifest, Rotation, VaultKey, Verified};
-use crate::store::{self, Access, Held, Lock, Name, Pin, Revision};
+use crate::store::{self, Access, Held, Lock, Name, Patience, Pin, Revision};
 use crate::unlock::{self, Ways};
 
 /// Most key slots. They are tried before the manifest can be verified, and a forged one could hold
@@ -124,7 +126,7 @@ impl Vault {
         match place {
             Place::Known => {}
             Place::New => warn_unless_saved(ctx, ctx.memory.set_known_vault(&id)),
-            Place::Rotated(pin) => warn_unless_saved(ctx, tighten(ctx, &id, manifest.document.kid(), pin)),
+            Place::Rotated => warn_unless_saved(ctx, tighten(ctx, &id, manifest.document.kid())),
             Place::NewKey => warn_unless_saved(ctx, remember(ctx, &id, kids_of(&manifest))),
             Place::FirstUse => {
                 ctx.notices.notice(&Notice::FirstUse { kid: manifest.document.kid().clone() });
@@ -194,7 +196,7 @@ pub(super) enum Place {
     /// The vault is known, and stands in a new place.
     New,
     /// A rotation is over, and the key that it came from is still accepted.
-    Rotated(Pin),
+    Rotated,
     /// The key is known, and is being rotated on another machine to one that is not.
     NewKey,
     /// Nothing.
@@ -219,7 +221,7 @@ pub(super) fn accepted(ctx: Context<'_>, vault: &Vault) -> Result<Place, Error> 
     let kids: Vec<&KeyId> = vault.kids().collect();
     let is_pinned = |kid: &KeyId| pin.kids.contains(kid);
     match (&kids[..], &pin.kids[..]) {
-        ([kid], [.., _, newest]) if *kid == newest => Ok(Place::Rotated(pin)),
+        ([kid], [.., _, newest]) if *kid == newest => Ok(Place::Rotated),
         (kids, _) if kids.iter().all(|kid| is_pinned(kid)) => {
             Ok(if known.is_none() { Place::New } else { Place::Known })
         }
@@ -232,7 +234,14 @@ pub(super) fn accepted(ctx: Context<'_>, vault: &Vault) -> Result<Place, Error> 
 }
 
 /// Accepts `kid` alone: who has stolen a key before its rotation can do nothing with it any more.
-fn tighten(ctx: Context<'_>, vault: &VaultId, kid: &KeyId, pin: Pin) -> Result<(), store::Error> {
+///
+/// The run that rotates does so itself, once it has deleted the old key.
+fn tighten(ctx: Context<'_>, vault: &VaultId, kid: &KeyId) -> Result<(), store::Error> {
+    let at_once = Patience { limit: Duration::ZERO, on_wait: &|| {}, is_over: &|| false };
+    let turn = ctx.store.lock(&Lock::Rotation, Access::Exclusive, &at_once);
+    let pin = ctx.memory.pin(vault)?.filter(|pin| pin.kids.len() > 1 && pin.kids.last() == Some(kid));
+    // A vault that may only be read has no lock, and nobody who rotates its key.
+    let (Some(pin), false) = (pin, matches!(turn, Err(store::Error::Busy { .. }))) else { return Ok(()) };
     let (kids, old) = pin.kids.into_iter().partition(|pinned| pinned == kid);
     let dropped = pin.dropped.into_iter().chain::<Vec<KeyId>>(old).collect();
     ctx.memory.set_pin(vault, &Pin { kids, dropped, since: ctx.clock.now() })?;

@@ -53,7 +53,8 @@ fn a_damaged_document_stops_a_rotation_before_anything_is_written_and_is_named()
     let scene = Scene::new();
     let home = &scene.home;
     let old = kid(home);
-    for (path, named) in [(home.profile("other"), "profile `other`"), (scene.client(), "client `127.0.0.1`")] {
+    for (path, named) in [(home.profile("other"), "profile `other`"), (scene.client(), "client `127.0.0.1`")]
+    {
         for (what, damage) in DAMAGES {
             let rightful = fs::read(&path).unwrap();
             damage(&scene, &path);
@@ -85,7 +86,10 @@ fn a_document_that_is_damaged_in_the_middle_of_a_rotation_keeps_the_old_key_unti
 
             let run = home.run(&["rotate"]).expect_code(13);
 
-            assert!(run.stderr.contains("profile `") && run.stderr.contains("run `vault rotate` again"), "{what}: {run:?}");
+            assert!(
+                run.stderr.contains("profile `") && run.stderr.contains("run `vault rotate` again"),
+                "{what}: {run:?}"
+            );
             assert!(manifest(home)["rotation"].is_object(), "{what}");
             // What was not damaged may have been sealed anew meanwhile.
             fs::write(&path, rightful).unwrap();
@@ -135,7 +139,10 @@ fn a_document_or_folder_that_may_not_be_written_stops_a_rotation_and_the_next_ru
         {
             let Some(_flag) = Immutable::set(&path) else { return };
             for _ in 0..2 {
-                home.run(&["rotate"]).expect_code(13).expect_said(done).expect_said("run `vault rotate` again");
+                home.run(&["rotate"])
+                    .expect_code(13)
+                    .expect_said(done)
+                    .expect_said("run `vault rotate` again");
             }
             home.run(&["verify"]).expect_code(0);
             home.run(&["reveal", "work", "api_key"]).expect_code(0);
@@ -180,10 +187,12 @@ fn an_error_at_any_change_of_a_rotation_loses_nothing_and_the_next_run_finishes_
     let stage = Stage::with_grace();
     let home = &stage.home;
     let folders = ["data", "state", "cache"];
-    let is_ours = |line: &&String| folders.iter().any(|folder| line.contains(home.path(folder).to_str().unwrap()));
+    let is_ours =
+        |line: &&String| folders.iter().any(|folder| line.contains(home.path(folder).to_str().unwrap()));
     let tracer = Tracer::new(home, CHANGING);
     let Some(lines) = tracer.trace(&["-y"], &["rotate"]) else { return };
-    let calls = numbered(&lines, |line| is_ours(&line) && (!line.contains("open") || line.contains("O_CREAT")));
+    let calls =
+        numbered(&lines, |line| is_ours(&line) && (!line.contains("open") || line.contains("O_CREAT")));
     assert!(calls.len() > 50, "{calls:?}");
     let is_exhaustive = std::env::var_os("VAULT_TESTS_EXHAUSTIVE").is_some_and(|value| value == "1");
     let mut codes = BTreeSet::new();

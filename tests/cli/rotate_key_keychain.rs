@@ -56,7 +56,9 @@ fn an_old_entry_that_cannot_be_deleted_is_told_and_does_not_keep_the_old_key_acc
 
     let run = home.run(&["rotate", "--drop-slot", &slot]).expect_code(0);
 
-    run.expect_said(&format!("warning: the old key {old} may still be in the keychain: the keychain is locked"));
+    run.expect_said(&format!(
+        "warning: the old key {old} may still be in the keychain: the keychain is locked"
+    ));
     let first = kid(&home);
     assert_eq!(pinned(&home), (vec![first.clone()], vec![old.clone()]));
     // It stands in nobody's way.

@@ -302,7 +302,10 @@ fn a_new_key_that_only_the_agent_could_give_is_not_begun_with() {
     holder.home.run(&["rotate", "--no-input"]).expect_code(4);
 
     let changed = before.changed(&holder.home);
-    assert!(changed.iter().all(|path| path.ends_with("rotation.lock") || path.ends_with("pin.json")), "{changed:?}");
+    assert!(
+        changed.iter().all(|path| path.ends_with("rotation.lock") || path.ends_with("pin.json")),
+        "{changed:?}"
+    );
     assert_eq!(crate::rotation::pinned(&holder.home), (vec![kid(&holder.home)], Vec::new()));
     holder.verify().expect_code(0);
 }

@@ -77,12 +77,8 @@ fn switch(ctx: Context<'_>, vault: &Unlocked, request: &Request<'_>) -> Result<L
 }
 
 /// Finishes a rotation that was interrupted after the switch: its old key is still in the keychain.
-/// `pin` is what this machine accepted before it opened the vault.
-pub(super) fn drop_left_over(
-    ctx: Context<'_>,
-    vault: &Unlocked,
-    pin: Option<Pin>,
-) -> Result<Option<Rotated>, Error> {
+pub(super) fn drop_left_over(ctx: Context<'_>, vault: &Unlocked) -> Result<Option<Rotated>, Error> {
+    let pin = ctx.memory.pin(&vault.id)?;
     let is_left = |kids: &[KeyId]| kids.len() > 1 && kids.last() == Some(&target(vault));
     if vault.manifest.facts.rotation.is_some() || !pin.is_some_and(|pin| is_left(&pin.kids)) {
         return Ok(None);

@@ -78,11 +78,9 @@ pub fn rotate(ctx: Context<'_>, request: &Request<'_>, on_step: OnStep<'_>) -> R
     // Where there is no vault, nothing is to be made for its lock.
     Vault::open(ctx)?;
     let _turn = ctx.lock(&Lock::Rotation, Access::Exclusive)?;
-    let vault = Vault::open(ctx)?;
-    let pin = ctx.memory.pin(vault.id())?;
-    let vault = vault.unlock(ctx)?;
+    let vault = Vault::open(ctx)?.unlock(ctx)?;
 
-    let left_over = finish::drop_left_over(ctx, &vault, pin)?;
+    let left_over = finish::drop_left_over(ctx, &vault)?;
     // Whoever fears for the key wants a new one in any case.
     if let Some(rotated) = left_over.filter(|_| !request.is_compromised) {
         return Ok(rotated);
