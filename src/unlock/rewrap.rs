@@ -165,3 +165,62 @@ fn is_of(kind: &SlotKind, wanted: &str) -> bool {
 fn unsealed(error: recipient::Error) -> Why {
     Why::Message(MessageError::Plugin(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unlock::keychain::Keychain;
+    use crate::unlock::keychain::tests::Drawer;
+
+    /// A person who must not be asked.
+    struct Nobody;
+
+    impl Prompt for Nobody {
+        fn passphrase(&self, _: &str) -> Result<SecretString, PromptError> {
+            Err(PromptError::NoTerminal)
+        }
+    }
+
+    /// A keychain slot whose keychain becomes another one between two calls.
+    fn rewrapped(change: impl FnOnce(&mut Drawer, &str)) -> Result<SlotKind, Why> {
+        let (vault, old, new) = (VaultId::from_bytes([1; 16]), VaultKey::generate(), VaultKey::generate());
+        let mut drawer = Drawer::default();
+        let kind = keychain::seal(&old, &vault, &drawer).unwrap();
+        let SlotKind::Keychain { entry } = &kind else { panic!() };
+        change(&mut drawer, entry);
+        let slot = KeySlot { id: crate::system::random_id(), created_at: jiff::Timestamp::UNIX_EPOCH, kind };
+        let ways = Ways {
+            prompt: &Nobody,
+            keychain: &drawer,
+            agent: None,
+            identities: Vec::new(),
+            passphrase: None,
+            may_ask: false,
+        };
+        rewrap(&slot, &vault, &new, &[], &ways)
+    }
+
+    #[test]
+    fn a_keychain_that_keeps_the_new_key_gets_an_entry_of_its_own_name() {
+        let kind = rewrapped(|_, _| {}).unwrap();
+
+        assert!(matches!(kind, SlotKind::Keychain { .. }));
+    }
+
+    #[test]
+    fn a_keychain_that_forgets_garbles_or_refuses_the_new_key_carries_no_slot_over() {
+        let not_kept = |result| matches!(result, Err(Why::Keychain(error)) if matches!(*error, keychain::Error::NotKept));
+        assert!(not_kept(rewrapped(|drawer, _| drawer.forgets = true)));
+        assert!(not_kept(rewrapped(|drawer, _| drawer.garbles = true)));
+        let locked = rewrapped(|drawer, _| drawer.locked = true);
+        assert!(matches!(locked, Err(Why::Keychain(error)) if matches!(*error, keychain::Error::Locked)));
+    }
+
+    #[test]
+    fn a_keychain_that_never_had_the_old_key_or_has_another_one_is_of_another_machine() {
+        let absent = rewrapped(|drawer, entry| drop(drawer.delete(entry)));
+        assert!(matches!(absent, Err(Why::NoEntry)));
+        let odd = rewrapped(|drawer, entry| drawer.write(entry, &SecretString::from("no key")).unwrap());
+        assert!(matches!(odd, Err(Why::Message(MessageError::NotAKey))));
+    }
+}

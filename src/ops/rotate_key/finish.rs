@@ -59,10 +59,7 @@ fn switch(ctx: Context<'_>, vault: &Unlocked, request: &Request<'_>) -> Result<L
         slots: rotation.slots,
         rotation: None,
         // The run that began this one may not have known.
-        compromised_at: manifest
-            .facts
-            .compromised_at
-            .max(request.is_compromised.then_some(started_at)),
+        compromised_at: manifest.facts.compromised_at.max(request.is_compromised.then_some(started_at)),
         ..manifest.facts.clone()
     };
     let document = manifest
