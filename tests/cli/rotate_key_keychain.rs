@@ -37,7 +37,7 @@ fn a_keychain_that_cannot_be_asked_stops_a_rotation_before_anything_is_written()
         let mut changed = before.changed(&home);
         changed.retain(|path| !path.ends_with("rotation.lock") && !path.ends_with("pin.json"));
         assert!(changed.is_empty(), "{why}: {changed:?}");
-        assert_eq!(pinned(&home).0, [old.clone()], "{why}");
+        assert_eq!(pinned(&home).0, std::slice::from_ref(&old), "{why}");
         home.run(&["verify"]).expect_code(0);
         if state == "hung" {
             keyring.set_state("unlocked");

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::expiry::state_dir;
 use crate::forge;
 use crate::home::Home;
-use crate::rotation::{kid, manifest, pinned, stop_before};
+use crate::rotation::{Pins, kid, manifest, pinned, stop_before};
 use crate::scene::{Scene, documents, edit, restore, write};
 
 /// What uses the vault key, writes with it, or goes on with a rotation.
@@ -83,7 +83,7 @@ fn text(key: &Identity) -> String {
 }
 
 /// What an attack may not change: the vault, the cache, and what this machine accepts.
-fn all(home: &Home) -> (BTreeMap<PathBuf, Vec<u8>>, (Vec<String>, Vec<String>)) {
+fn all(home: &Home) -> (BTreeMap<PathBuf, Vec<u8>>, Pins) {
     (documents(home), pinned(home))
 }
 

@@ -54,8 +54,11 @@ pub fn kids(home: &Home) -> BTreeSet<String> {
     documents(home).iter().map(|path| json(path)["kid"].as_str().unwrap().to_owned()).collect()
 }
 
+/// Keys that are accepted, and keys that were dropped, by their ids.
+pub type Pins = (Vec<String>, Vec<String>);
+
 /// The ids of the keys that this machine accepts, and of those that may still lie in its keychain.
-pub fn pinned(home: &Home) -> (Vec<String>, Vec<String>) {
+pub fn pinned(home: &Home) -> Pins {
     let pin = json(state_dir(home).join("pin.json"));
     let ids = |field: &str| {
         let ids = pin[field].as_array().map(Vec::as_slice).unwrap_or_default();
