@@ -144,6 +144,23 @@ fn logins_that_wait_for_the_browser_are_saved_under_the_key_that_came_meanwhile(
 }
 
 #[test]
+fn the_first_login_of_a_vault_that_waits_for_the_browser_is_saved_under_the_key_that_came_meanwhile() {
+    let (provider, home) = (Provider::start(Config::default()), Home::new());
+    home.run(&["init"]).expect_code(0);
+    let options = home.desktop(&provider);
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let add = [&["add-profile", "work", "--no-browser"], &options[..]].concat();
+    let (old, waiting) = (kid(&home), home.start_login(&add));
+
+    home.run(&["rotate"]).expect_code(0);
+    let _ = browser::consent(waiting.url.as_deref().unwrap());
+    let _ = waiting.finish(&add).expect_code(0);
+
+    assert_rotated_from(&home, &old, "after the login");
+    home.run(&["token", "work", "--refresh"]).expect_code(0);
+}
+
+#[test]
 fn a_rotation_waits_for_a_refresh_whose_answer_is_slow_and_loses_nothing_of_it() {
     for in_the_middle in [false, true] {
         let (provider, home) = expired();
