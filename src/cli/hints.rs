@@ -162,7 +162,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::RescuesOutstanding { .. } => {
             "pass the blocks to `vault import-rescue`, or give them up with `vault rotate key --forget-rescue`".into()
         }
-        E::KeptAside { .. } => "nothing was changed; move these files away if you do not need them, then try again".into(),
+        E::KeptAside { .. } => "move these files away if you do not need them, then try again".into(),
         E::RotationUnfinished => "run `vault rotate` to finish it, then try again".into(),
         E::KeyPartlyRotated { source, .. } => {
             let mut hints = source.as_deref().map(of).unwrap_or_default();

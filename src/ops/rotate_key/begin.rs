@@ -39,7 +39,11 @@ pub(super) fn begin(
 }
 
 /// What is sealed to the old key and lies where it cannot be sealed anew.
-fn check_nothing_outside(ctx: Context<'_>, vault: &Unlocked, forget_rescue: bool) -> Result<(), Error> {
+pub(super) fn check_nothing_outside(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    forget_rescue: bool,
+) -> Result<(), Error> {
     let files = ctx.store.kept_aside(&vault.id)?;
     if !files.is_empty() {
         return Err(Error::KeptAside { files });

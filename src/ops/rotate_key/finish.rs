@@ -1,7 +1,7 @@
 //! The end of a rotation: what is left, the proof, the switch, and the old key dropped.
 
-use super::super::{Context, Error, Loaded, Unlocked, documents, recover, rename, vault};
-use super::{OnStep, Request, Rotated, reseal, target};
+use super::super::{Context, Error, Loaded, Unlocked, documents, recover, rename, rescue, vault};
+use super::{OnStep, Request, Rotated, begin, reseal, target};
 use crate::domain::{KeyId, KeySlot, SlotKind};
 use crate::seal::{Format, KeyRing, Manifest, VaultKey};
 use crate::store::{Access, Expected, Name};
@@ -18,6 +18,10 @@ pub(super) fn finish(
     let stopped = |error| Error::KeyPartlyRotated { done: total, total, source: Some(Box::new(error)) };
     let _lock = vault.lock(ctx, Access::Exclusive).map_err(stopped)?;
     sweep(ctx, vault).map_err(stopped)?;
+    // A refresh may have had nowhere to save its token meanwhile, under the old key.
+    begin::check_nothing_outside(ctx, vault, request.forget_rescue).map_err(stopped)?;
+    // What a killed run has put in its place may not be durable yet, and is about to be the only copy.
+    ctx.store.settle(&vault.id).map_err(|error| stopped(error.into()))?;
     let new = VaultKey::from_identity_file(&vault.keys.current().to_identity_file())
         .expect("a key reads back from its own text");
     let documents = reseal::check_all(ctx, vault, &KeyRing::of(new), on_step).map_err(stopped)?;
@@ -47,6 +51,9 @@ fn switch(ctx: Context<'_>, vault: &Unlocked, request: &Request<'_>) -> Result<L
     let manifest: Loaded<Manifest> = documents::load(ctx, vault, &Name::Manifest, Format::Manifest)?
         .ok_or_else(|| Error::NoVault { location: ctx.store.location() })?;
     let Some(rotation) = manifest.facts.rotation.clone() else { return Ok(manifest) };
+    if request.forget_rescue {
+        rescue::forget_all(ctx, vault)?;
+    }
     let facts = Manifest {
         // The run that began this one may not have known.
         compromised_at: manifest

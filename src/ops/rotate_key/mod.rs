@@ -83,7 +83,9 @@ pub fn rotate(ctx: Context<'_>, request: &Request<'_>, on_step: OnStep<'_>) -> R
         return Ok(rotated);
     }
     let is_resumed = vault.manifest.facts.rotation.is_some();
-    if !is_resumed {
+    if is_resumed {
+        reseal::settle(ctx, &vault)?;
+    } else {
         verify::verify(ctx, &vault, &|done, total| on_step(Phase::Verifying, done, total))?;
         begin::begin(ctx, &vault, request, &person)?;
     }
