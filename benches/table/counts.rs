@@ -54,14 +54,16 @@ pub fn peak_memory(page: &mut Page, builds: &[Build], one: &World, many: &World)
     Ok(())
 }
 
-fn peak(world: &World, program: &Path, arguments: &[&str]) -> Result<u64, String> {
+/// The largest resident set of one run, in KiB.
+pub fn peak(world: &World, program: &Path, arguments: &[&str]) -> Result<u64, String> {
     let mut command = Command::new(std::env::current_exe().map_err(text)?);
     world.prepare(&mut command);
     let output = command.arg(PEAK).arg(program).args(arguments).output().map_err(text)?;
     String::from_utf8_lossy(&output.stdout).trim().parse().map_err(text)
 }
 
-fn mebibytes(kibibytes: u64) -> String {
+/// A number of KiB in MiB, with a tenth.
+pub fn mebibytes(kibibytes: u64) -> String {
     format!("{}.{}", kibibytes / 1024, kibibytes % 1024 * 10 / 1024)
 }
 

@@ -5,6 +5,7 @@
 //!
 //! - `--also NAME=FILE`: another build of the program in the same tables, such as the one of yesterday
 //! - `--default FILE`, `--static FILE`: a program that is there already, instead of building it
+//! - `--only rotate`: only the rotations of the vault key
 //! - `--rounds N`: so many rounds for what takes a millisecond, and fewer for what takes longer
 //!
 //! `cargo test` runs it too, and only sees that everything works: each thing once, and nothing printed.
@@ -21,6 +22,7 @@ mod machine;
 mod measure;
 mod page;
 mod refresh;
+mod rotate;
 mod server;
 mod syncs;
 mod world;
@@ -36,9 +38,13 @@ use world::{World, text};
 /// So many profiles are many.
 const MANY: usize = 10_000;
 
+/// So many profiles are rotated.
+const ROTATED: usize = 1000;
+
 /// How much is done.
 struct Size {
     many: usize,
+    rotated: usize,
     rounds: usize,
 }
 
@@ -65,14 +71,20 @@ fn measure(arguments: &[String]) -> Result<(), String> {
     let mut page = Page::new(true);
     let builds = builds::all(arguments, &mut page)?;
     let rounds = builds::value(arguments, "--rounds").map_or(Ok(400), |count| count.parse().map_err(text))?;
-    fill(&mut page, &builds, &Size { many: MANY, rounds })?;
+    let size = Size { many: MANY, rotated: ROTATED, rounds };
+    if builds::value(arguments, "--only").is_some_and(|only| only == "rotate") {
+        page.say(&machine::describe());
+        rotate::compare(&mut page, &builds, &size, &Server::start(false)?)?;
+    } else {
+        fill(&mut page, &builds, &size)?;
+    }
     page.finish();
     Ok(())
 }
 
 /// Each thing once, with few profiles.
 fn try_everything() -> Result<(), String> {
-    fill(&mut Page::new(false), &[Build::ours()], &Size { many: 3, rounds: 1 })
+    fill(&mut Page::new(false), &[Build::ours()], &Size { many: 3, rotated: 3, rounds: 1 })
 }
 
 fn fill(page: &mut Page, builds: &[Build], size: &Size) -> Result<(), String> {
@@ -84,6 +96,7 @@ fn fill(page: &mut Page, builds: &[Build], size: &Size) -> Result<(), String> {
     cached_token(page, builds, size, &one, &many)?;
     list(page, builds, size, &many)?;
     refresh::compare(page, builds, size)?;
+    rotate::compare(page, builds, size, &server)?;
     counts::peak_memory(page, builds, &one, &many)?;
     counts::system_calls(page, builds, &one, &many)?;
     // Fifty times as slow as the program itself: nothing to try in a test.

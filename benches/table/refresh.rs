@@ -45,7 +45,7 @@ fn compare_with(
 ) -> Result<(), String> {
     let server = Server::start(rotates)?;
     let world = World::new(&builds[0].file, &server, more)?;
-    let Some(syncs) = syncs::of(&world, &builds[0].file)? else {
+    let Some(syncs) = syncs::of(&world, &builds[0].file, &["token", "work", "--refresh"])? else {
         page.left_out("a refresh beside curl, for want of strace, which counts its syncs");
         return Ok(());
     };

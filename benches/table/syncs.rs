@@ -1,4 +1,4 @@
-//! What a refresh makes durable, as strace saw it, and the same once more with nothing around it.
+//! What a run makes durable, as strace saw it, and the same once more with nothing around it.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -21,7 +21,7 @@ enum Sync {
     Directory,
 }
 
-/// What one refresh syncs, in order.
+/// What one run syncs, in order.
 pub struct Syncs(Vec<Sync>);
 
 impl Syncs {
@@ -36,12 +36,12 @@ impl Syncs {
     }
 }
 
-/// Watches one refresh; none where there is no strace.
-pub fn of(world: &World, program: &Path) -> Result<Option<Syncs>, String> {
+/// Watches one run of `program`; none where there is no strace.
+pub fn of(world: &World, program: &Path, arguments: &[&str]) -> Result<Option<Syncs>, String> {
     let Some(strace) = builds::installed("strace") else { return Ok(None) };
     let log = world.path("syncs.log");
     let mut command = world.command(&strace, &["-f", "-y", "-e", "trace=fsync,fdatasync", "-o"]);
-    command.arg(&log).arg(program).args(["token", "work", "--refresh"]).stdout(Stdio::null());
+    command.arg(&log).arg(program).args(arguments).stdout(Stdio::null());
     let status = command.status().map_err(text)?;
     if !status.success() {
         return Ok(None);

@@ -105,6 +105,28 @@ impl World {
         Ok((self.path("item.age"), self.path("key.txt")))
     }
 
+    /// The vault key, as age knows it.
+    pub fn key(&self) -> Result<age::x25519::Identity, String> {
+        let (_, keys) = self.unlock()?;
+        let file = keys.current().to_identity_file();
+        file.expose_secret().trim().parse().map_err(|error: &str| error.to_owned())
+    }
+
+    /// Every sealed item of the vault and its cache.
+    pub fn messages(&self) -> Result<Vec<String>, String> {
+        let (vault, _) = self.unlock()?;
+        let mut messages = Vec::new();
+        for folder in ["data/vault/clients", "data/vault/profiles", &format!("cache/vault/{vault}")] {
+            for file in fs::read_dir(self.path(folder)).map_err(text)? {
+                let document = fs::read(file.map_err(text)?.path()).map_err(text)?;
+                let document: serde_json::Value = serde_json::from_slice(&document).map_err(text)?;
+                let items = document["secrets"].as_object().into_iter().flatten();
+                messages.extend(items.filter_map(|(_, item)| Some(item.as_str()?.to_owned())));
+            }
+        }
+        Ok(messages)
+    }
+
     /// Runs `program` and returns what it printed.
     pub fn run(&self, program: &Path, arguments: &[&str]) -> Result<String, String> {
         let output = self.command(program, arguments).output().map_err(text)?;

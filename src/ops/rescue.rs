@@ -72,6 +72,10 @@ pub(super) fn outstanding(ctx: Context<'_>, vault: &Unlocked) -> Result<Vec<Stri
     }
     let mut profiles = Vec::new();
     for id in ids {
+        // Nobody takes in what belongs to a profile that was removed.
+        if ctx.memory.mark(&vault.id, &id)?.is_some_and(|mark| mark.removed) {
+            continue;
+        }
         // One that is of no document yet is the only copy of what it holds.
         if is_outstanding(ctx, vault, &id, grants.get(&id).and_then(Option::as_ref))? {
             profiles.extend(ctx.memory.rescue(&vault.id, &id)?.map(|record| record.profile.to_string()));

@@ -5,7 +5,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -97,9 +97,11 @@ pub(super) fn reseal(
     to_vault: &VaultId,
     to_key: &VaultKey,
 ) -> Result<String, Error> {
-    let mut plaintext = plaintext(key, place, message)?;
-    plaintext.vault = to_vault.clone();
-    let bytes = padded(&mut plaintext);
+    let opened = key.open(message)?;
+    check(&read(&opened)?, place)?;
+    let mut whole = Whole(json::parse(&opened).map_err(|_| Error::Malformed)?);
+    whole.0.insert("vault".to_owned(), Value::String(to_vault.to_string()));
+    let bytes = whole.padded();
     let anew = to_key.seal(&bytes);
     let opened = to_key.open(&anew)?;
     if bool::from(opened.as_slice().ct_eq(bytes.as_slice())) { Ok(anew) } else { Err(Error::Malformed) }
@@ -119,6 +121,11 @@ pub(super) fn open(
 /// What is in `message`, if it belongs at `place`.
 fn plaintext(key: &VaultKey, place: Place<'_>, message: &str) -> Result<Plaintext, Error> {
     let plaintext = read(&key.open(message)?)?;
+    check(&plaintext, place)?;
+    Ok(plaintext)
+}
+
+fn check(plaintext: &Plaintext, place: Place<'_>) -> Result<(), Error> {
     if plaintext.vault != *place.vault {
         return Err(Error::Elsewhere("vault"));
     }
@@ -128,7 +135,37 @@ fn plaintext(key: &VaultKey, place: Place<'_>, message: &str) -> Result<Plaintex
     if plaintext.field != place.field {
         return Err(Error::Elsewhere("field"));
     }
-    Ok(plaintext)
+    Ok(())
+}
+
+/// A plaintext with all that is in it, also what a later version has put there.
+struct Whole(Map<String, Value>);
+
+impl Whole {
+    /// Its bytes, padded to whole blocks.
+    fn padded(&mut self) -> Zeroizing<Vec<u8>> {
+        self.0.insert("pad".to_owned(), Value::String(String::new()));
+        let unpadded = self.write().len();
+        let pad = " ".repeat(unpadded.next_multiple_of(BLOCK) - unpadded);
+        self.0.insert("pad".to_owned(), Value::String(pad));
+        self.write()
+    }
+
+    fn write(&self) -> Zeroizing<Vec<u8>> {
+        // As for a plaintext that is sealed for the first time: no copies by growing.
+        let length = self.0.get("value").and_then(Value::as_str).map_or(0, str::len);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(6 * length + 4 * BLOCK));
+        serde_json::to_writer(&mut *bytes, &self.0).expect("a plaintext can be written to memory");
+        bytes
+    }
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if let Some(Value::String(value)) = self.0.get_mut("value") {
+            value.zeroize();
+        }
+    }
 }
 
 fn write(plaintext: &Plaintext) -> Zeroizing<Vec<u8>> {

@@ -8,6 +8,8 @@ mod item;
 mod json;
 mod key;
 mod manifest;
+#[cfg(test)]
+mod resealing;
 mod ring;
 
 pub use backup::{Backup, Error as BackupError, MAX_BACKUP, Part};

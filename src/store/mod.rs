@@ -246,6 +246,14 @@ pub trait Store: Send + Sync {
     /// If it cannot be listed.
     fn kept_aside(&self, vault: &VaultId) -> Result<Vec<String>, Error>;
 
+    /// Makes durable what others have put in its place, and removes what killed writers have left
+    /// half-written. The caller holds the vault lock alone.
+    ///
+    /// # Errors
+    ///
+    /// If storage fails.
+    fn settle(&self, vault: &VaultId) -> Result<(), Error>;
+
     /// Waits for a lock.
     ///
     /// # Errors

@@ -6,6 +6,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::crash_states::{Act, Disk};
 use crate::expiry::Snapshot;
 use crate::home::{Home, Run, VAULT};
@@ -171,6 +173,45 @@ fn a_power_loss_while_a_vault_and_its_first_profile_are_made_is_made_up_for() {
         assert_eq!(verified.code, 0, "{why}: {}", verified.stderr);
     });
     assert!(count.is_none_or(|count| count >= 60), "{count:?}");
+}
+
+#[test]
+fn a_power_loss_at_any_moment_of_a_rotation_leaves_everything_in_reach_of_a_key_that_is_kept() {
+    let stage = five_documents();
+    let rotate = ["rotate", "--json"];
+    let count = for_each_loss(&stage, &rotate, alone, |_, why| {
+        let verified = stage.home.run(&["verify"]);
+        assert_eq!(verified.code, 0, "{why}: {}", verified.stderr);
+        let again = stage.home.run(&rotate);
+        assert_eq!(again.code, 0, "{why}: {}", again.stderr);
+        let rotation: Value = serde_json::from_str(&again.answer()).unwrap();
+        let kid = rotation["rotation"]["kid"].as_str().unwrap();
+        for path in ["data", "cache", "state"].iter().flat_map(|folder| stage.home.files(folder)) {
+            let found = std::fs::read_to_string(&path).unwrap();
+            let named = serde_json::from_str::<Value>(&found).ok().and_then(|it| it.get("kid").cloned());
+            assert!(named.is_none_or(|named| named == kid), "{}: {why}", path.display());
+        }
+    });
+    assert!(count.is_none_or(|count| count >= 100), "{count:?}");
+    stage.assert_whole("work", &stage.refresh_token, "after the last one");
+}
+
+/// A client and four profiles, of which one has a cached token: tokens are written without syncs, and each
+/// would multiply the states.
+fn five_documents() -> Stage {
+    let stage = Stage::with_grace();
+    for name in ["third", "fourth"] {
+        let _ = stage.home.add_profile(&stage.provider, name).expect_code(0);
+    }
+    let stage = stage.now();
+    let kept = cached_token(&stage);
+    stage
+        .home
+        .files("cache")
+        .iter()
+        .filter(|path| **path != kept)
+        .for_each(|path| std::fs::remove_file(path).unwrap());
+    stage.now()
 }
 
 /// Leaves each state that a power loss in this command can leave, and says how many there are.

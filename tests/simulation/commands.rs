@@ -1,9 +1,10 @@
 //! What a process can be told to do, done by the product's own operations on a simulated machine.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -17,13 +18,16 @@ use vault::ops::consent::{Courier, Request as LoginRequest};
 use vault::ops::edit::{Changes, edit};
 use vault::ops::init::{FirstSlot, init};
 use vault::ops::login::login;
+use vault::ops::rotate_key;
 use vault::ops::{Context, Error, Notice, Notices, Unlocked, Vault, registry, rename, rescue, reveal, token};
 use vault::store::{Directory, Places};
 use vault::unlock::keychain::{self, Keychain};
 use vault::unlock::{Prompt, PromptError, Ways};
 
+use crate::fate::Act;
 use crate::ledger::{End, Purpose};
 use crate::machine::Machine;
+use crate::world::Extent;
 
 pub(crate) const HOME: &str = "/home";
 pub(crate) const API_KEY: &str = "API-KEY";
@@ -41,6 +45,8 @@ pub(crate) enum Command {
     /// The API key and the client secret.
     Reveal(&'static str),
     ImportRescue(String),
+    /// A new vault key, or the rest of a rotation that was interrupted.
+    Rotate,
     /// Makes the vault with these profiles.
     Make(&'static [&'static str]),
 }
@@ -79,12 +85,12 @@ impl Command {
     }
 
     /// Does it on `machine`, as the program would.
-    pub(crate) fn run(&self, machine: &Machine, keyring: &Keyring) -> Result<Option<String>, Error> {
+    pub(crate) fn run(&self, machine: &Machine) -> Result<Option<String>, Error> {
         let own = Arc::new(machine.clone());
         let directory = Directory::on(own.clone(), own, places());
         let ways = Ways {
             prompt: &Nobody,
-            keychain: keyring,
+            keychain: &Chain(machine),
             agent: None,
             identities: Vec::new(),
             passphrase: None,
@@ -103,6 +109,10 @@ impl Command {
         };
         if let Self::Make(profiles) = self {
             return make(ctx, machine, profiles).map(|()| None);
+        }
+        if matches!(self, Self::Rotate) {
+            let request = rotate_key::Request::default();
+            return rotate_key::rotate(ctx, &request, &|_, _, _| ()).map(|_| None);
         }
         self.run_unlocked(ctx, &Vault::open(ctx)?.unlock(ctx)?, machine)
     }
@@ -139,7 +149,7 @@ impl Command {
                 Ok(Some(secrets.join(" ")))
             }
             Self::ImportRescue(block) => rescue::import(ctx, vault, block.as_bytes()).map(|_| None),
-            Self::Make(_) => unreachable!("it has no vault yet"),
+            Self::Make(_) | Self::Rotate => unreachable!("they open the vault themselves"),
         }
     }
 }
@@ -222,29 +232,67 @@ impl Courier for Person<'_> {
     }
 }
 
-/// The keychain, which is no part of the simulation.
+/// What is in the keychain, and every vault key that ever was.
 #[derive(Clone, Default)]
-pub(crate) struct Keyring(Arc<Mutex<BTreeMap<String, SecretString>>>);
+pub(crate) struct Keyring {
+    entries: BTreeMap<String, SecretString>,
+    /// In the order in which they were made.
+    made: Vec<SecretString>,
+}
 
 impl Keyring {
-    /// The one vault key in it.
-    pub(crate) fn vault_key(&self) -> SecretString {
-        self.0.lock().unwrap().values().next().unwrap().clone()
+    pub(crate) fn entry(&self, name: &str) -> Option<&SecretString> {
+        self.entries.get(name)
+    }
+
+    /// The vault keys in it.
+    pub(crate) fn vault_keys(&self) -> impl Iterator<Item = &SecretString> {
+        self.entries.values()
+    }
+
+    /// Every vault key that ever was in it, oldest first.
+    pub(crate) fn all_keys(&self) -> &[SecretString] {
+        &self.made
+    }
+
+    fn write(&mut self, entry: &str, secret: &SecretString) {
+        self.entries.insert(entry.to_owned(), secret.clone());
+        self.made.push(secret.clone());
     }
 }
 
-impl Keychain for Keyring {
+/// The keychain as one process sees it. Whatever it does is durable at once.
+struct Chain<'a>(&'a Machine);
+
+impl Chain<'_> {
+    /// A change, of which nobody knows whether it was made if its process ends by it.
+    fn change<R>(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&mut Keyring) -> R,
+    ) -> Result<R, keychain::Error> {
+        let Machine { world, process } = self.0;
+        let changed = world.step(*process, Act::Keychain(what), |state, extent| {
+            let is_made = extent == Extent::Whole || (extent == Extent::Part && state.random.bool());
+            let result = is_made.then(|| work(&mut state.keyring));
+            state.keys_have_changed();
+            result.ok_or_else(|| io::ErrorKind::TimedOut.into())
+        });
+        changed.map_err(|_| keychain::Error::TooSlow(Duration::from_secs(10)))
+    }
+}
+
+impl Keychain for Chain<'_> {
     fn read(&self, entry: &str) -> Result<Option<SecretString>, keychain::Error> {
-        Ok(self.0.lock().unwrap().get(entry).cloned())
+        Ok(self.0.world.state().keyring.entry(entry).cloned())
     }
 
     fn write(&self, entry: &str, secret: &SecretString) -> Result<(), keychain::Error> {
-        self.0.lock().unwrap().insert(entry.to_owned(), secret.clone());
-        Ok(())
+        self.change("write", |keyring| keyring.write(entry, secret))
     }
 
     fn delete(&self, entry: &str) -> Result<bool, keychain::Error> {
-        Ok(self.0.lock().unwrap().remove(entry).is_some())
+        self.change("delete", |keyring| keyring.entries.remove(entry).is_some())
     }
 
     fn name(&self) -> &str {

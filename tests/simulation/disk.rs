@@ -265,20 +265,20 @@ impl Disk {
     }
 
     /// Every file with a name, as processes see it.
-    pub(crate) fn seen(&self) -> impl Iterator<Item = (&Path, &[u8])> {
+    pub(crate) fn seen(&self) -> impl Iterator<Item = (&Path, &[u8])> + Clone {
         self.named(&self.names, |file| &file.content)
     }
 
     /// Every file that would be there if nothing but what was synced survived.
-    pub(crate) fn durable(&self) -> impl Iterator<Item = (&Path, &[u8])> {
+    pub(crate) fn durable(&self) -> impl Iterator<Item = (&Path, &[u8])> + Clone {
         self.named(&self.durable_names, |file| &file.durable)
     }
 
     fn named<'a>(
         &'a self,
         names: &'a BTreeMap<PathBuf, Number>,
-        bytes: impl Fn(&'a File) -> &'a [u8] + 'a,
-    ) -> impl Iterator<Item = (&'a Path, &'a [u8])> {
+        bytes: impl Fn(&'a File) -> &'a [u8] + Clone + 'a,
+    ) -> impl Iterator<Item = (&'a Path, &'a [u8])> + Clone {
         let plain = names.iter().filter(|(_, number)| !self.files[**number].is_directory);
         plain.map(move |(path, number)| (path.as_path(), bytes(&self.files[*number])))
     }

@@ -25,6 +25,8 @@ pub(crate) enum Act<'a> {
     MakeDirectories(&'a Path),
     List(&'a Path),
     Lock(&'a Path),
+    /// A change in the keychain.
+    Keychain(&'static str),
     Send,
     Receive,
 }
@@ -40,7 +42,8 @@ impl Act<'_> {
             | Self::SyncDirectory(_)
             | Self::Rename(_)
             | Self::Remove(_)
-            | Self::MakeDirectories(_) => true,
+            | Self::MakeDirectories(_)
+            | Self::Keychain(_) => true,
             Self::Look(_) | Self::Open(_) | Self::OpenLock(_) | Self::Read(_) | Self::List(_) => false,
             Self::Lock(_) | Self::Send | Self::Receive => false,
         }
@@ -62,7 +65,7 @@ impl Act<'_> {
             | Self::MakeDirectories(path)
             | Self::List(path)
             | Self::Lock(path) => Some(path),
-            Self::Send | Self::Receive => None,
+            Self::Keychain(_) | Self::Send | Self::Receive => None,
         }
     }
 }
@@ -71,9 +74,10 @@ impl fmt::Display for Act<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = format!("{self:?}");
         let name = text.split(['(', ' ']).next().unwrap_or_default();
-        match self.path() {
-            Some(path) => write!(f, "{name} {}", without_ids(&path.to_string_lossy())),
-            None => f.write_str(name),
+        match (self, self.path()) {
+            (Self::Keychain(change), _) => write!(f, "{name} {change}"),
+            (_, Some(path)) => write!(f, "{name} {}", without_ids(&path.to_string_lossy())),
+            (_, None) => f.write_str(name),
         }
     }
 }
@@ -87,6 +91,9 @@ fn without_ids(path: &str) -> String {
     });
     parts.collect()
 }
+
+/// How many changes a rotation makes, at most.
+const ROTATION: u32 = 120;
 
 /// What is to happen to a process.
 #[derive(Clone, Debug)]
@@ -143,6 +150,8 @@ pub(crate) enum Kind {
     Unreadable,
     /// It says that it has written, and has not.
     Lying,
+    /// The keychain, and not the disk: it does not do what it is told.
+    Keychain,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +182,9 @@ impl Verdict {
 
 impl Failure {
     fn meets(self, act: &Act<'_>) -> Option<Verdict> {
+        if let (Kind::Keychain, Act::Keychain(_)) = (self.kind, act) {
+            return Some(Verdict::Fail(ErrorKind::TimedOut));
+        }
         let path = act.path()?;
         if !self.place.is_none_or(|place| is_at(path, place)) {
             return None;
@@ -240,6 +252,29 @@ impl Fate {
     pub(crate) fn draw_for_names(random: &mut Rng) -> Self {
         let moment = Moment::Change(random.u32(..28));
         Self::Meets(moment, if random.bool() { Blow::Kill } else { Blow::LosePower })
+    }
+
+    /// A fate that fits a rotation: some hundred changes.
+    pub(crate) fn draw_for_rotation(random: &mut Rng) -> Self {
+        let at_change = Moment::Change(random.u32(..ROTATION));
+        match random.u8(..8) {
+            0..=2 => Self::Meets(at_change, Blow::Kill),
+            3..=4 => Self::Meets(at_change, Blow::LosePower),
+            5 => Self::Meets(at_change, Blow::Stall(Duration::from_secs(random.u64(1..60)))),
+            6 => {
+                let kind =
+                    *random.choice(&[Kind::Full, Kind::Sync, Kind::ReadOnly, Kind::Unreadable]).unwrap();
+                let place = *random.choice(&[None, Some("vault"), Some("profiles"), Some("state")]).unwrap();
+                let times =
+                    if kind == Kind::Full { u32::MAX } else { *random.choice(&[1, 2, u32::MAX]).unwrap() };
+                let after = random.u32(..ROTATION / 2);
+                Self::Disk { kind: Failure { kind, place }, since_answer: false, after, times }
+            }
+            _ => {
+                let kind = Failure { kind: Kind::Keychain, place: None };
+                Self::Disk { kind, since_answer: false, after: random.u32(..2), times: 1 }
+            }
+        }
     }
 
     /// The lock files go while a refresh is under way.

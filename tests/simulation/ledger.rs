@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use vault::domain::{Binding, SealedField, VaultId};
-use vault::seal::{Document, Format, KeyRing, VaultKey};
+use vault::seal::{Document, Format};
 
 use crate::disk::Disk;
 use crate::fate::{Act, Verdict};
+use crate::keys;
 use crate::server::{Deed, Server};
 
 /// Requests to the system, counted from the arrival of a new refresh token, before which a kill may
@@ -32,11 +33,11 @@ pub(crate) enum Purpose {
     Other,
 }
 
-/// Opens what is on the disk, as anybody with the vault key could.
+/// Opens what is on the disk, as anybody with the keychain could.
 #[derive(Clone)]
 pub(crate) struct Reader {
     pub(crate) vault: VaultId,
-    pub(crate) key: SecretString,
+    pub(crate) keys: Vec<SecretString>,
     pub(crate) binding: Binding,
 }
 
@@ -44,7 +45,7 @@ impl Reader {
     /// The refresh token of a whole profile document.
     pub(crate) fn refresh_token(&self, bytes: &[u8]) -> Option<String> {
         let document = Document::parse(bytes).ok().filter(|found| found.format() == Format::Profile)?;
-        let keys = KeyRing::of(VaultKey::from_identity_file(&self.key).unwrap());
+        let keys = keys::ring(self.keys.iter())?;
         let document = document.verify(&self.vault, &keys).ok()?;
         let (token, _) = document.open(&keys, SealedField::RefreshToken, &self.binding).ok()?;
         Some(token.expose_secret().to_owned())
@@ -67,6 +68,10 @@ pub(crate) struct Ledger {
     fragile: Vec<String>,
     /// Nothing odd happens in this round, so that one request must be enough.
     pub(crate) is_calm: bool,
+    /// To which processes of this round anything is to happen.
+    pub(crate) struck: Vec<bool>,
+    /// Whether the keychain has ever refused anything: then a key may be left in it.
+    pub(crate) has_keychain_failed: bool,
     accounts: Vec<Account>,
     /// Families of logins that have succeeded.
     pub(crate) logins: Vec<usize>,
@@ -133,10 +138,21 @@ impl Ledger {
     }
 
     pub(crate) fn has_failed(&mut self, process: usize, act: &Act<'_>, how: Verdict) {
+        self.has_keychain_failed |= matches!(act, Act::Keychain(_));
         let account = &mut self.accounts[process];
         account.has_failed_to_record = act.path().is_some_and(is_in_memory);
         account.has_failed = true;
         account.has_failed_oddly |= how != Verdict::Fail(ErrorKind::StorageFull);
+    }
+
+    /// Whether anything is to happen to another process than this one.
+    pub(crate) fn is_another_struck(&self, process: usize) -> bool {
+        self.struck.iter().enumerate().any(|(number, struck)| *struck && number != process)
+    }
+
+    /// Whether anything has failed that `process` has asked for.
+    pub(crate) fn has_met_failure(&self, process: usize) -> bool {
+        self.accounts[process].has_failed
     }
 
     /// Whether `process` could leave word of a rescue, so that others know of it.
@@ -263,6 +279,7 @@ impl Ledger {
         account.in_flight = None;
         let Some(token) = account.held.take() else { return };
         let (purpose, has_failed_oddly) = (account.purpose, account.has_failed_oddly);
+        let is_recorded = !account.has_failed_to_record;
         let rescued = match end {
             End::Rescue(block) => self.reader().refresh_token(block.as_bytes()),
             _ => None,
@@ -270,6 +287,10 @@ impl Ledger {
         if rescued.as_ref() == Some(&token) {
             if !has_failed_oddly {
                 self.violated(format!("process {process} had no room for {token}"));
+            }
+            if !is_recorded {
+                // Whoever comes before the person has taken it in cannot know of it.
+                self.losses.insert(token, "it was printed, and no word of it could be left");
             }
             return;
         }

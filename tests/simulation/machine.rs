@@ -64,11 +64,20 @@ impl Disk for Machine {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.step(Act::Rename(to), |state| state.disk.rename(from, to))
+        self.step(Act::Rename(to), |state| {
+            state.check_succession(from, to);
+            state.disk.rename(from, to)?;
+            state.has_changed(to);
+            Ok(())
+        })
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.step(Act::Remove(path), |state| state.disk.remove(path))
+        self.step(Act::Remove(path), |state| {
+            state.disk.remove(path)?;
+            state.has_changed(path);
+            Ok(())
+        })
     }
 
     fn remove_directory(&self, path: &Path) -> io::Result<()> {

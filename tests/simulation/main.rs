@@ -12,6 +12,8 @@
 mod commands;
 mod disk;
 mod fate;
+mod judge;
+mod keys;
 mod ledger;
 mod machine;
 mod round;

@@ -22,10 +22,12 @@ pub(crate) enum Round {
     Names,
     /// Many want a token, and somebody deletes the lock files.
     Locks,
+    /// The vault key is rotated, struck at one of its changes, while others do anything.
+    Rotation,
 }
 
 /// How often each comes.
-pub(crate) const ROUNDS: [Round; 8] = [
+pub(crate) const ROUNDS: [Round; 10] = [
     Round::Calm,
     Round::Mixed,
     Round::Mixed,
@@ -34,6 +36,8 @@ pub(crate) const ROUNDS: [Round; 8] = [
     Round::Names,
     Round::Names,
     Round::Locks,
+    Round::Rotation,
+    Round::Rotation,
 ];
 
 /// How far the clock on the wall is set, in seconds: a battery, a time zone, a person.
@@ -47,6 +51,13 @@ impl Round {
             Self::Names if is_first => {
                 Cast { command: draw_change_of_names(random), fate: Fate::draw_for_names(random) }
             }
+            Self::Rotation if is_first => {
+                // Now and then nothing happens to it.
+                let is_struck = random.u8(..5) > 0;
+                let fate = if is_struck { Fate::draw_for_rotation(random) } else { Fate::Lives };
+                Cast { command: Command::Rotate, fate }
+            }
+            Self::Rotation => Cast { command: draw_beside_rotation(random), fate: Fate::Lives },
             Self::Names => Cast { command: draw_command(random), fate: Fate::Lives },
             Self::Locks if is_first => {
                 Cast { command: draw_token(random), fate: Fate::draw_for_locks(random) }
@@ -66,7 +77,7 @@ fn draw_token(random: &mut Rng) -> Command {
 
 fn draw_command(random: &mut Rng) -> Command {
     let profile = *random.choice(&["work", "work", "work", "home", "job"]).unwrap();
-    match random.u8(..40) {
+    match random.u8(..42) {
         0..=11 => Command::Token(profile),
         12..=29 => Command::Refresh(profile),
         30..=31 => Command::Login(profile),
@@ -74,7 +85,16 @@ fn draw_command(random: &mut Rng) -> Command {
         34..=35 => Command::Rename("work", "job"),
         36 => Command::Rename("job", "work"),
         37 => Command::Remove("home"),
+        38..=39 => Command::Rotate,
         _ => Command::Reveal(profile),
+    }
+}
+
+fn draw_beside_rotation(random: &mut Rng) -> Command {
+    match random.u8(..6) {
+        0 => Command::Rotate,
+        1 => draw_change_of_names(random),
+        _ => draw_command(random),
     }
 }
 

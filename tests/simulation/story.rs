@@ -10,11 +10,11 @@ use url::Url;
 use vault::domain::{Binding, ClientAuth};
 use vault::ops::Error;
 use vault::seal::Document;
-use vault::{seal, store};
 
 use crate::commands::{API_KEY, CLIENT_SECRET, Command, HOME, Keyring, Outcome, account_of};
 use crate::disk::Disk;
 use crate::fate::Fate;
+use crate::judge::{is_distrust, is_odd, is_overtaken, kept_aside};
 use crate::ledger::{End, Purpose, Reader};
 use crate::machine::Machine;
 use crate::round::{Cast, ROUNDS, Round, WALL_JUMPS};
@@ -44,7 +44,7 @@ impl Scene {
         let mut disk = Disk::with_directory(HOME.as_ref());
         disk.settle();
         let state = State::new(Rng::with_seed(0), disk, Server::default());
-        let story = Story { world: Arc::new(World::new(state)), keyring: Keyring::default() };
+        let story = Story { world: Arc::new(World::new(state)) };
         let outcome = story.calmly(Command::Make(&["work", "home"]));
         assert!(matches!(outcome, Outcome::Done), "{outcome:?}");
 
@@ -53,7 +53,7 @@ impl Scene {
         let manifest = state.disk.seen().find(|(path, _)| path.ends_with("vault.json")).unwrap().1;
         let reader = Reader {
             vault: Document::parse(manifest).unwrap().vault().clone(),
-            key: story.keyring.vault_key(),
+            keys: state.keyring.vault_keys().cloned().collect(),
             binding: Binding {
                 issuer: "https://as.example/token".to_owned(),
                 token_endpoint: Url::parse("https://as.example/token").ok(),
@@ -65,7 +65,7 @@ impl Scene {
         let scene = Self {
             disk: state.disk.clone(),
             server: state.server.clone(),
-            keyring: story.keyring.clone(),
+            keyring: state.keyring.clone(),
             reader,
             time: state.time,
         };
@@ -79,21 +79,21 @@ impl Scene {
     pub(crate) fn tell(&self, seed: u64) -> Report {
         let mut state = State::new(Rng::with_seed(seed), self.disk.clone(), self.server.clone());
         state.time = self.time;
+        state.keyring = self.keyring.clone();
         state.ledger.reader = Some(self.reader.clone());
-        let story = Story { world: Arc::new(World::new(state)), keyring: self.keyring.clone() };
+        let story = Story { world: Arc::new(World::new(state)) };
         story.tell()
     }
 }
 
 struct Story {
     world: Arc<World>,
-    keyring: Keyring,
 }
 
 impl Story {
     fn tell(&self) -> Report {
         let mut rescues = Vec::new();
-        let mut removed = false;
+        let (mut removed, mut rotated) = (false, false);
         let rounds = {
             let mut state = self.world.state();
             state.server.habits = draw_habits(&mut state.random);
@@ -102,6 +102,7 @@ impl Story {
         for _ in 0..rounds {
             let casts = self.draw_round();
             removed |= casts.iter().any(|cast| matches!(cast.command, Command::Remove(_)));
+            rotated |= casts.iter().any(|cast| matches!(cast.command, Command::Rotate));
             let outcomes = self.play(casts);
             let must_import = self.collect_rescues(&outcomes, &mut rescues);
             self.let_power_fail();
@@ -110,6 +111,9 @@ impl Story {
             }
         }
         self.import(&mut rescues);
+        if rotated {
+            self.finish_rotation();
+        }
         let logins = self.ask_what_is_left(removed);
         let mut state = self.world.state();
         Report {
@@ -180,6 +184,7 @@ impl Story {
         {
             let mut state = self.world.state();
             state.ledger.begin(&purposes);
+            state.ledger.struck = fates.iter().map(|fate| !matches!(fate, Fate::Lives)).collect();
             for (process, (command, fate)) in commands.iter().zip(&fates).enumerate() {
                 state.note(process, &format!("{command:.60?}, {fate:?}"));
             }
@@ -207,7 +212,7 @@ impl Story {
         let machine = Machine { world: Arc::clone(&self.world), process };
         let result = catch_unwind(AssertUnwindSafe(|| {
             self.world.join(process);
-            command.run(&machine, &self.keyring)
+            command.run(&machine)
         }));
         let outcome = match result {
             Ok(Ok(Some(answer))) => Outcome::Answer(answer),
@@ -231,8 +236,13 @@ impl Story {
         };
         state.note(process, &said);
         match outcome {
-            Outcome::Failed(error) if is_distrust(error) => {
+            Outcome::Failed(error) if is_distrust(error) && !is_overtaken(command, error) => {
                 state.ledger.violated(format!("process {process} trusts nobody: {error}: {error:?}"));
+            }
+            Outcome::Failed(error) if is_odd(command, error, state, process) => {
+                state
+                    .ledger
+                    .violated(format!("process {process}, {command:?}, has no reason: {error}: {error:?}"));
             }
             Outcome::Panicked => state.ledger.violated(format!("process {process} has panicked")),
             Outcome::Answer(token) if command.purpose() != Purpose::Other => {
@@ -248,28 +258,14 @@ impl Story {
             }
             _ => {}
         }
+        if matches!((command, outcome), (Command::Rotate, Outcome::Done))
+            && !state.ledger.has_met_failure(process)
+        {
+            state.check_rotated();
+        }
         if state.ledger.reader.is_some() && !matches!(outcome, Outcome::Killed) {
             state.ledger.ended(process, outcome.end(), &state.server, &state.disk);
         }
-    }
-}
-
-/// Whether the program would say that its files cannot be trusted (exit code 6).
-fn is_distrust(error: &Error) -> bool {
-    match error {
-        Error::Document { source, .. } => !matches!(source, seal::Error::Newer { .. }),
-        Error::ManifestMissing
-        | Error::KeyNotAccepted { .. }
-        | Error::RolledBack { .. }
-        | Error::Removed { .. }
-        | Error::Misplaced { .. }
-        | Error::OtherVault { .. }
-        | Error::ClientMissing { .. }
-        | Error::NotAllVerified { .. } => true,
-        Error::Store(error) => {
-            matches!(error, store::Error::Unsafe { .. } | store::Error::NotADocument { .. })
-        }
-        _ => false,
     }
 }
 
@@ -282,6 +278,29 @@ fn draw_habits(random: &mut Rng) -> Habits {
 }
 
 impl Story {
+    /// A plain run finishes what others have begun.
+    fn finish_rotation(&self) {
+        let mut outcome = self.calmly(Command::Rotate);
+        if let Outcome::Failed(error) = &outcome
+            && let Some(files) = kept_aside(error)
+        {
+            self.move_away(files);
+            outcome = self.calmly(Command::Rotate);
+        }
+        if !matches!(outcome, Outcome::Done) {
+            self.violated(format!("the rotation is not to be finished: {outcome:?}"));
+        }
+    }
+
+    /// A person has looked at them.
+    fn move_away(&self, files: &[String]) {
+        let mut state = self.world.state();
+        for file in files {
+            state.disk.remove(file.as_ref()).unwrap();
+        }
+        state.disk.settle();
+    }
+
     /// When all is quiet: whether each profile gives a token, or asks for a login for a good reason.
     fn ask_what_is_left(&self, was_removed: bool) -> Vec<&'static str> {
         {

@@ -8,13 +8,18 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::commands::Keyring;
 use crate::disk::Disk;
 use crate::fate::{Act, Fate, Verdict};
+use crate::keys::Keys;
 use crate::ledger::Ledger;
 use crate::server::Server;
 
 /// Most processes at one time.
 pub(crate) const MOST: usize = 6;
+
+/// Where the documents are.
+const VAULT: &str = "/home/vault";
 
 /// Where the lock files of the vault are.
 const LOCKS: &str = "/home/vault/locks";
@@ -34,6 +39,7 @@ pub(crate) struct World {
 pub(crate) struct State {
     pub(crate) random: Rng,
     pub(crate) disk: Disk,
+    pub(crate) keyring: Keyring,
     pub(crate) server: Server,
     pub(crate) ledger: Ledger,
     /// Time since the beginning, which does not go back.
@@ -65,6 +71,7 @@ impl State {
         Self {
             random,
             disk,
+            keyring: Keyring::default(),
             server,
             ledger: Ledger::default(),
             time: Duration::ZERO,
@@ -88,6 +95,55 @@ impl State {
     pub(crate) fn note(&mut self, process: usize, what: &str) {
         let line = format!("{:>12.6} {process}: {what}", self.time.as_secs_f64());
         self.trace.push(line);
+    }
+
+    /// The keychain has other keys than before.
+    pub(crate) fn keys_have_changed(&mut self) {
+        if let Some(reader) = &mut self.ledger.reader {
+            reader.keys = self.keyring.vault_keys().cloned().collect();
+        }
+        self.check_reach();
+    }
+
+    /// Another file stands at `path`, or none.
+    pub(crate) fn has_changed(&mut self, path: &Path) {
+        if path.starts_with(VAULT) && path.extension().is_some_and(|end| end == "json") {
+            self.check_reach();
+        }
+    }
+
+    /// At every moment everything opens with the keys that can be had, and would if the power failed now.
+    pub(crate) fn check_reach(&mut self) {
+        let Some(reader) = &self.ledger.reader else { return };
+        if self.keyring.all_keys().len() < 2 {
+            return;
+        }
+        let keys = Keys { vault: &reader.vault, keyring: &self.keyring };
+        let lost = keys.out_of_reach(self.disk.seen()).or_else(|| keys.out_of_reach(self.disk.durable()));
+        if let Some(lost) = lost {
+            self.ledger.violated(lost);
+        }
+    }
+
+    /// Nothing that is about to be replaced comes back under an older key.
+    pub(crate) fn check_succession(&mut self, from: &Path, to: &Path) {
+        let Some(reader) = self.ledger.reader.as_ref().filter(|_| to.starts_with(VAULT)) else { return };
+        let content = |path| Some(self.disk.content(self.disk.open(path).ok()?));
+        let (Some(old), Some(new)) = (content(to), content(from)) else { return };
+        if (Keys { vault: &reader.vault, keyring: &self.keyring }).goes_back(old, new) {
+            self.ledger.violated(format!("{} goes back to an older key", to.display()));
+        }
+    }
+
+    /// A rotation says that it is through.
+    pub(crate) fn check_rotated(&mut self) {
+        let Some(reader) = &self.ledger.reader else { return };
+        let keys = Keys { vault: &reader.vault, keyring: &self.keyring };
+        let may_be_left = self.ledger.has_keychain_failed;
+        let in_keychain = || if may_be_left { None } else { keys.left_in_keychain(self.disk.seen()) };
+        if let Some(left) = keys.left_undone(self.disk.seen()).or_else(in_keychain) {
+            self.ledger.violated(format!("rotated, and {left}"));
+        }
     }
 
     /// What happens to `process` at `act`.
@@ -133,6 +189,7 @@ impl State {
         self.ledger.power_fails(&self.disk);
         self.disk.lose_power(&mut random);
         self.ledger.power_is_back(&self.disk);
+        self.check_reach();
         for process in 0..self.processes.len() {
             if !self.processes[process].is_done {
                 self.end(process);

@@ -22,6 +22,8 @@ pub(super) fn finish(
     sweep(ctx, vault).map_err(stopped())?;
     // A refresh may have had nowhere to save its token meanwhile, under the old key.
     begin::check_nothing_outside(ctx, vault, request.forget_rescue).map_err(stopped())?;
+    // What a killed run has put in its place may not be durable yet, and is about to be the only copy.
+    ctx.store.settle(&vault.id).map_err(Error::from).map_err(stopped())?;
     let new = VaultKey::from_identity_file(&vault.keys.current().to_identity_file())
         .expect("a key reads back from its own text");
     let documents = reseal::check_all(ctx, vault, &KeyRing::of(new), on_step, end).map_err(stopped())?;

@@ -88,6 +88,7 @@ pub fn rotate(ctx: Context<'_>, request: &Request<'_>, on_step: OnStep<'_>) -> R
     let is_resumed = vault.manifest.facts.rotation.is_some();
     if is_resumed {
         check_dropped(&vault, request.drop_slots)?;
+        reseal::settle(ctx, &vault)?;
     } else {
         verify::verify(ctx, &vault, &|done, total| on_step(Phase::Verifying, done, total))?;
         begin::begin(ctx, &vault, request, &person)?;

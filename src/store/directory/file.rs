@@ -26,6 +26,9 @@ pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error
     move |source| Error::Io { action, path, source }
 }
 
+/// How the name of a file ends that is not yet in its place.
+pub(super) const TEMPORARY: &str = ".tmp";
+
 /// `path` with `suffix` after its whole name.
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
@@ -121,7 +124,7 @@ impl Files {
     /// The caller holds a lock that keeps other writers of `path` away, so that the temporary file
     /// has a fixed name and one that a killed writer left is simply taken over.
     pub(super) fn replace(&self, path: &Path, bytes: &[u8], durability: Durability) -> Result<(), Error> {
-        self.replace_by(&with_suffix(path, ".tmp"), path, bytes, durability)
+        self.replace_by(&with_suffix(path, TEMPORARY), path, bytes, durability)
     }
 
     /// The same with this temporary file, which is on the same file system.

@@ -10,6 +10,7 @@ mod lock;
 mod memory;
 mod nursery;
 mod reserve;
+mod settle;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -196,7 +197,7 @@ fn second_name(file: &OsStr) -> Option<Name> {
 fn is_ours<T: FromStr>(file: &OsStr) -> bool {
     let Some(file) = file.to_str() else { return false };
     let file = file.split_once(ASIDE).map_or(file, |(file, _)| file);
-    let file = file.strip_suffix(".next").or_else(|| file.strip_suffix(".tmp")).unwrap_or(file);
+    let file = file.strip_suffix(".next").or_else(|| file.strip_suffix(file::TEMPORARY)).unwrap_or(file);
     document_name::<T>(OsStr::new(file)).is_some()
 }
 
@@ -274,6 +275,10 @@ impl Store for Directory {
             found.extend(aside.map(|file| folder.join(file).display().to_string()));
         }
         Ok(sorted(found.into_iter()))
+    }
+
+    fn settle(&self, vault: &VaultId) -> Result<(), Error> {
+        self.settle_all(vault)
     }
 
     fn lock(&self, lock: &Lock, access: Access, patience: &Patience<'_>) -> Result<Box<dyn Held>, Error> {
