@@ -24,6 +24,9 @@ const PIECE: u64 = 1 << 20;
 const LOCK_LIMIT: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// Longest wait for the other writers of a full file. None of them writes a second line to it.
+const TURN_LIMIT: Duration = Duration::from_millis(50);
+
 /// Windows lets nobody write to a file that is locked together with others.
 const WRITES_ALONE: bool = cfg!(not(unix));
 
@@ -54,13 +57,24 @@ impl Directory {
         }
     }
 
-    /// Moves a full file away, unless somebody writes to it at this moment: then whoever comes next does.
+    /// Moves a full file away, if nobody else does before. Where one who writes to it has fallen asleep,
+    /// whoever comes next tries again.
     fn begin_anew(&self, vault: &VaultId) -> Result<(), Error> {
         let path = self.journal_path(vault);
         let (mut file, found) = self.files.open_to_append(&path)?;
-        let is_ours = file.try_lock(true).map_err(failed("lock", &path))?;
-        if is_ours && found.length >= FULL && self.files.is_named(&path, &found) {
-            self.files.move_away(&path, &self.older_journal_path(vault))?;
+        let begun = self.clock.instant();
+        while found.length >= FULL && self.files.is_named(&path, &found) {
+            if file.try_lock(true).map_err(failed("lock", &path))? {
+                // It may have been moved away before it was ours.
+                return match self.files.is_named(&path, &found) {
+                    true => self.files.move_away(&path, &self.older_journal_path(vault)),
+                    false => Ok(()),
+                };
+            }
+            if self.clock.instant().duration_since(begun) >= TURN_LIMIT {
+                return Err(Error::Busy { what: "the audit log", waited: TURN_LIMIT });
+            }
+            self.clock.sleep(PAUSE);
         }
         Ok(())
     }
