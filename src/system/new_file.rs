@@ -83,7 +83,7 @@ fn part_of(path: &Path) -> PathBuf {
 fn own(part: &Path) -> Result<File, NewFileError> {
     let file = match create(part) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let left = OpenOptions::new().write(true).open(part).map_err(failed("open", part))?;
+            let left = open_left(part).map_err(failed("open", part))?;
             lock(&left, part)?;
             fs::remove_file(part).map_err(failed("remove", part))?;
             create(part).map_err(failed("create", part))?
@@ -92,6 +92,20 @@ fn own(part: &Path) -> Result<File, NewFileError> {
     };
     lock(&file, part)?;
     Ok(file)
+}
+
+/// The folder may be open to others: what they put there is neither followed nor waited for.
+fn open_left(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt;
+
+        options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+    }
+    options.open(path)
 }
 
 fn create(path: &Path) -> io::Result<File> {
@@ -196,5 +210,23 @@ mod tests {
         write_new(&path, b"bytes").unwrap();
 
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_others_put_in_the_way_is_neither_followed_nor_waited_for() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+        let dir = tempfile::tempdir().unwrap();
+        let (path, precious) = (dir.path().join("new"), dir.path().join("precious"));
+        fs::write(&precious, b"precious").unwrap();
+        std::os::unix::fs::symlink(&precious, part_of(&path)).unwrap();
+        assert!(matches!(write_new(&path, b"bytes"), Err(NewFileError::Io { action: "open", .. })));
+        fs::remove_file(part_of(&path)).unwrap();
+        mknodat(CWD, part_of(&path), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        assert!(matches!(write_new(&path, b"bytes"), Err(NewFileError::Io { action: "open", .. })));
+
+        assert!(!path.exists());
+        assert_eq!(fs::read(&precious).unwrap(), b"precious");
     }
 }
