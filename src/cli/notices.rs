@@ -104,6 +104,10 @@ fn words(notice: &Notice) -> Words {
         Notice::RescueNotInBackup { profile } => Warning(format!(
             "the newest tokens of `{profile}` are in a rescue block that was not taken in, and so not in the backup"
         )),
+        Notice::KeyOfAnotherTime { accepted } => Warning(format!(
+            "the backup is under another vault key than {accepted}, which this machine accepted last: it is older than \
+             a change of the key, or was made by somebody else"
+        )),
         Notice::WeakUnlock { what } => Warning(what.clone()),
     }
 }

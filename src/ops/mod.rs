@@ -212,6 +212,11 @@ pub enum Notice {
         /// Why.
         why: String,
     },
+    /// A backup is under a key that this machine does not accept for its vault any more, or never did.
+    KeyOfAnotherTime {
+        /// The key that was accepted here last.
+        accepted: KeyId,
+    },
     /// The newest tokens of a profile were printed as a rescue block and are not in the vault, and so not
     /// in its backup.
     RescueNotInBackup {

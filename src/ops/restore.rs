@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::error::BackupFile;
 use super::init::{FirstSlot, make_slot};
-use super::vault::{MAX_SLOTS, remember, warn_unless_saved, with_remembered};
-use super::{Context, Error, documents, key_slots};
+use super::vault::{check_slots, remember, warn_unless_saved, with_remembered};
+use super::{Context, Error, Notice, documents, key_slots};
 use crate::domain::{KeyId, KeySlot, VaultId};
-use crate::seal::{self, Backup, BackupError, Draft, KeyRing, Manifest, Part, VaultKey, Verified};
+use crate::seal::{Backup, BackupError, Draft, KeyRing, Manifest, Part, VaultKey, Verified};
 use crate::store::{Mark, Name};
 use crate::system::{random_bytes, random_id};
 use crate::unlock::{self, Ways, backup};
@@ -51,11 +51,19 @@ pub fn open(ctx: Context<'_>, file: &Path) -> Result<Backup, Error> {
     let sealed = backup::read(file).map_err(about.not_opened())?;
     let content = backup::open(&sealed, ctx.ways).map_err(about.not_opened())?;
     let backup = Backup::parse(&content).map_err(about.refused())?;
-    if backup.manifest().slots.len() > MAX_SLOTS {
-        let source = seal::Error::Facts(format!("it has more than {MAX_SLOTS} key slots"));
-        return Err(about.refused()(BackupError::Document { part: Part::Manifest, source }));
-    }
+    check_slots(&backup.manifest())
+        .map_err(|source| about.refused()(BackupError::Document { part: Part::Manifest, source }))?;
+    warn_of_another_key(ctx, &backup)?;
     Ok(backup)
+}
+
+/// An age file does not say who made it: whoever knows a recipient can seal a vault of theirs to it.
+fn warn_of_another_key(ctx: Context<'_>, backup: &Backup) -> Result<(), Error> {
+    let Some(pin) = ctx.memory.pin(&backup.vault)? else { return Ok(()) };
+    if let Some(accepted) = pin.kids.last().filter(|_| !pin.kids.contains(&backup.kid())) {
+        ctx.notices.notice(&Notice::KeyOfAnotherTime { accepted: accepted.clone() });
+    }
+    Ok(())
 }
 
 /// Whether a slot of the vault in the backup opens here. The person may be asked for its passphrase.

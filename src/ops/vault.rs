@@ -11,7 +11,16 @@ use crate::unlock::{self, Ways};
 
 /// Most key slots. They are tried before the manifest can be verified, and a forged one could hold
 /// thousands, each of which takes seconds.
-pub(super) const MAX_SLOTS: usize = 32;
+const MAX_SLOTS: usize = 32;
+
+/// Refuses more key slots than anybody needs.
+pub(super) fn check_slots(manifest: &Manifest) -> Result<(), crate::seal::Error> {
+    let coming = manifest.rotation.as_ref().map_or(0, |rotation| rotation.slots.len());
+    if manifest.slots.len().max(coming) > MAX_SLOTS {
+        return Err(crate::seal::Error::Facts(format!("it has more than {MAX_SLOTS} key slots")));
+    }
+    Ok(())
+}
 
 /// The vault before it is unlocked. Nothing in its manifest has been verified.
 pub struct Vault {
@@ -34,11 +43,7 @@ impl Vault {
         let document = documents::parse(&Name::Manifest, &stored.bytes)?;
         documents::check_format(&Name::Manifest, &document, Format::Manifest)?;
         let manifest: Manifest = documents::facts(&Name::Manifest, &document)?;
-        let coming = manifest.rotation.as_ref().map_or(0, |rotation| rotation.slots.len());
-        if manifest.slots.len().max(coming) > MAX_SLOTS {
-            let odd = crate::seal::Error::Facts(format!("it has more than {MAX_SLOTS} key slots"));
-            return Err(documents::refused(&Name::Manifest)(odd));
-        }
+        check_slots(&manifest).map_err(documents::refused(&Name::Manifest))?;
         Ok(Some(Self { document, revision: stored.revision(), manifest }))
     }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
+use crate::expiry::Snapshot;
 use crate::home::{Home, Run, VAULT};
 use crate::injection::is_there;
 
@@ -62,6 +63,25 @@ pub fn alone(mut command: Command, arguments: &[&str]) -> Run {
 /// How a command is run whose user consents.
 pub fn with_consent(command: Command, arguments: &[&str]) -> Run {
     Home::consent_to(command, arguments)
+}
+
+/// What tells the states apart that kills leave: which files and folders there are, which files have another
+/// content than `before`, and which of them were made and not yet written. What is random makes no other state:
+/// ids, and what is sealed.
+pub fn outline(before: &Snapshot, home: &Home) -> BTreeSet<(String, bool, bool)> {
+    let now = Snapshot::of(home);
+    let files = now.files.iter().map(|(path, bytes)| {
+        let is_written = bytes.iter().any(|byte| *byte != 0);
+        (path, before.get(path) != Some(bytes.as_slice()), is_written)
+    });
+    let folders = now.folders.iter().map(|path| (path, false, false));
+    let name = |part: &std::ffi::OsStr| without_ids(part.to_str().unwrap());
+    files
+        .chain(folders)
+        .map(|(path, is_new, is_written)| {
+            (path.iter().map(name).collect::<Vec<_>>().join("/"), is_new, is_written)
+        })
+        .collect()
 }
 
 /// One call of a run.

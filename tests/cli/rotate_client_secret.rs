@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::backup::back_up;
 use crate::expiry::{LONG, assert_no_stray_file, finish, start, strays};
 use crate::forge;
 use crate::home::Home;
@@ -320,6 +321,20 @@ fn a_secret_that_waits_is_given_up_only_if_the_provider_refuses_it() {
     stage.provider.script(Endpoint::Token, vec![Fault::bad_secret()]);
     let _ = stage.home.run(&rotate).expect_code(7);
     assert_opened(&stage.home, &[("client_secret", CLIENT_SECRET)]);
+}
+
+#[test]
+fn a_secret_that_waits_is_in_a_backup_and_in_what_is_restored() {
+    let stage = stage();
+    leave_waiting(&stage);
+    back_up(&stage.home);
+    for options in [&[][..], &["--same-id"]] {
+        std::fs::remove_dir_all(stage.home.vault_dir()).unwrap();
+        let _ = stage.home.run(&[&["restore", "backup.age"], options].concat()).expect_code(0);
+
+        assert_opened(&stage.home, &[("client_secret", CLIENT_SECRET), ("client_secret_next", NEW)]);
+        let _ = stage.home.run(&["verify"]).expect_code(0);
+    }
 }
 
 #[test]
