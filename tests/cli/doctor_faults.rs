@@ -16,7 +16,7 @@ use crate::doctor::{Said, doctor, only, tell_time, with_passphrase};
 use crate::expiry::{Snapshot, state_dir};
 use crate::forge;
 use crate::home::{Home, make_private};
-use crate::injection::is_there;
+use crate::injection::{Call, Fate, Tracer, is_there};
 use crate::provider::{Authority, Config, Endpoint, Fault, HOST, Provider};
 use crate::scene::edit;
 
@@ -148,6 +148,50 @@ fn a_document_of_another_user_is_found() {
     let checks = doctor(&home, &["--offline"], 6);
 
     expected("modes", "work.json", "bad", "belongs to another user", "chown", 6).compare("owner", &checks);
+}
+
+#[test]
+fn for_a_vault_of_another_user_it_advises_to_run_as_its_owner_and_tells_it_once() {
+    if !rustix::process::geteuid().is_root() {
+        return crate::outside::leave_out("only root can give a file away");
+    }
+    let provider = Provider::start(Config::default());
+    let home = Home::logged_in(&provider);
+    for path in [home.vault_dir(), home.vault_dir().join("profiles"), home.profile("work")] {
+        chown(path, Some(65534), None).unwrap();
+    }
+
+    let checks = doctor(&home, &["--offline"], 6);
+
+    let modes = only(&checks, "modes");
+    assert!(modes.subject.ends_with("data/vault") && modes.fix.contains("without sudo"), "{modes:?}");
+}
+
+#[test]
+fn a_change_of_the_key_that_was_killed_anywhere_is_found_with_what_finishes_it() {
+    if !is_there() {
+        return;
+    }
+    let provider = Provider::start(Config::default());
+    let home = Home::logged_in(&provider);
+    let before = Snapshot::of(&home);
+    let mut unfinished = 0;
+    for number in 1.. {
+        before.restore(&home);
+        let call = Call { name: "rename".to_owned(), number };
+        if Tracer::new(&home, "rename").run(&call, Fate::KILL, &["rotate", "key"]).code == 0 {
+            break;
+        }
+        let checks = doctor(&home, &["--offline"], 0);
+        assert_eq!(only(&checks, "documents").result, "ok", "{number}: {checks:#?}");
+        if checks.iter().any(|it| it.check == "key" && it.result == "warning") {
+            expected("key", "", "warning", "is unfinished", "vault rotate key", 0).compare("a kill", &checks);
+            unfinished += 1;
+        }
+        let _ = home.run(&["rotate", "key"]).expect_code(0);
+        assert_eq!(only(&doctor(&home, &["--offline"], 0), "key").result, "ok", "{number}");
+    }
+    assert!(unfinished >= 3, "{unfinished}");
 }
 
 #[test]

@@ -95,6 +95,8 @@ pub enum Remedy {
     CloseToOthers(PathBuf),
     /// Let the user own it.
     TakeOwnership(PathBuf),
+    /// Let its owner run vault; or, if it ought to be the user's, let the user own it.
+    RunAsOwner(PathBuf),
     /// Keep it on another file system.
     MoveVault,
     /// Make room, or allow writing.

@@ -133,7 +133,7 @@ fn of_vault(ctx: Context<'_>, vault: Vault, request: &Request, on_step: OnStep<'
     checks.extend(grants::ages(ctx, request.profile.as_ref()));
     let (unlocked, found) = keys::unlock(ctx, vault, request.refresh);
     checks.push(found);
-    let why = "the vault is locked, and nobody was asked";
+    let why = "the vault was not unlocked";
     match &unlocked {
         Some(vault) => checks.extend(of_unlocked(ctx, vault, request, on_step)),
         None => checks.extend(

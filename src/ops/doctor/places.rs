@@ -43,12 +43,29 @@ fn modes(seen: &Examination) -> Vec<Check> {
             found.replace("file and folders", "files and folders"),
         )];
     }
-    let mut checks: Vec<Check> = seen.loose.iter().take(MOST_ALIKE).map(loose).collect();
-    if seen.loose.len() > MOST_ALIKE {
-        let found = format!("{} more are open to other users", seen.loose.len() - MOST_ALIKE);
+    let of_others: Vec<&Path> =
+        seen.places.iter().map(|place| &*place.path).filter(|path| is_of_others(seen, path)).collect();
+    // What is below a place of somebody else is theirs too.
+    let rest = seen.loose.iter().filter(|loose| !of_others.iter().any(|place| loose.path.starts_with(place)));
+    let rest: Vec<&Loose> = rest.collect();
+    let mut checks: Vec<Check> = of_others.iter().map(|path| of_another_user(path)).collect();
+    checks.extend(rest.iter().take(MOST_ALIKE).map(|it| loose(it)));
+    if rest.len() > MOST_ALIKE {
+        let found = format!("{} more are open to other users", rest.len() - MOST_ALIKE);
         checks.push(Check::warning("modes", Subject::None, found));
     }
     checks
+}
+
+fn is_of_others(seen: &Examination, place: &Path) -> bool {
+    seen.loose.iter().any(|loose| loose.path == place && !loose.look.is_ours)
+}
+
+/// A whole place: then it is we who are the wrong user, as with sudo or in a container.
+fn of_another_user(place: &Path) -> Check {
+    let subject = Subject::Path { path: place.to_owned(), what: "a folder of the vault" };
+    Check::bad("modes", subject, Trouble::Integrity, "belongs to another user")
+        .remedy(Remedy::RunAsOwner(place.to_owned()))
 }
 
 /// Directories decide: in one that others may write to, they can replace every file.

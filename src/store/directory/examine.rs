@@ -29,8 +29,10 @@ const SYNCED: [(&str, &str); 11] = [
     ("MEGAsync", "MEGA"),
 ];
 
-/// What such programs put into the folder that they copy.
-const MARKERS: [(&str, &str); 2] = [(".stfolder", "Syncthing"), (".dropbox", "Dropbox")];
+/// What such programs put into the folder that they copy. A folder `.dropbox` is something else: Dropbox keeps
+/// its own settings in it, in the home of each of its users.
+const MARKERS: [(&str, Kind, &str); 2] =
+    [(".stfolder", Kind::Directory, "Syncthing"), (".dropbox", Kind::File, "Dropbox")];
 
 impl Directory {
     pub(super) fn examined(&self) -> Examination {
@@ -113,9 +115,14 @@ fn synced_by(path: &Path) -> Option<&'static str> {
     let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let names = real.components().filter_map(|part| part.as_os_str().to_str());
     let by_name = |name: &str| SYNCED.iter().find(|(part, _)| name.starts_with(part));
-    let marked = |folder: &Path| MARKERS.iter().find(|(marker, _)| folder.join(marker).exists());
-    let found = names.into_iter().find_map(by_name).or_else(|| real.ancestors().find_map(marked));
-    found.map(|(_, program)| *program)
+    let found = names.into_iter().find_map(by_name).map(|(_, program)| *program);
+    found.or_else(|| real.ancestors().find_map(marked_by))
+}
+
+fn marked_by(folder: &Path) -> Option<&'static str> {
+    let is_there =
+        |marker: &str, kind: Kind| look(&folder.join(marker)).is_ok_and(|found| found.kind == kind);
+    MARKERS.iter().find(|(marker, kind, _)| is_there(marker, *kind)).map(|(.., program)| *program)
 }
 
 /// `profiles/work.json.next`, or `next/profile-work.json` in the second place.
@@ -157,11 +164,15 @@ mod tests {
             path
         };
         make("marked/.stfolder");
+        make("user/.dropbox");
+        std::fs::write(make("moved").join(".dropbox"), "tag").unwrap();
 
         assert_eq!(synced_by(&make("Dropbox/vault")), Some("Dropbox"));
         assert_eq!(synced_by(&make("OneDrive - Company/vault")), Some("OneDrive"));
         assert_eq!(synced_by(&make("Library/Mobile Documents/vault")), Some("iCloud"));
         assert_eq!(synced_by(&make("marked/deep/vault")), Some("Syncthing"));
+        assert_eq!(synced_by(&make("moved/vault")), Some("Dropbox"));
+        assert_eq!(synced_by(&make("user/vault")), None, "the settings of Dropbox mark nothing");
         assert_eq!(synced_by(&make("plain/vault")), None);
     }
 }

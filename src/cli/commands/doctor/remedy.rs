@@ -12,6 +12,10 @@ pub(super) fn words(remedy: &Remedy) -> String {
         Remedy::TakeOwnership(path) => {
             format!("sudo chown -R \"$(id -un)\" {} (after a look at who made it)", quoted(path))
         }
+        Remedy::RunAsOwner(path) => format!(
+            "run vault as its owner, without sudo; only if it ought to be yours: sudo chown -R \"$(id -un)\" {}",
+            quoted(path)
+        ),
         Remedy::MoveVault => "move it to a local disk, and name that place in VAULT_DIR".to_owned(),
         Remedy::MakeRoom(path) => format!("make room, or allow writing: df -h {}", quoted(path)),
         Remedy::UnlockKeychain => {
