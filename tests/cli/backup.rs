@@ -1,19 +1,19 @@
 //! `vault backup`: one age file that holds everything, proven before it counts.
 
 use std::collections::BTreeSet;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::disk::{Disk, with_own_mounts};
-use crate::expiry::{Snapshot, strays};
+use crate::expiry::{Snapshot, expired, finish, start, start_and_hold, strays};
 use crate::forge;
 use crate::home::{Home, write_identity};
 use crate::kills::{Subject, alone, outline};
 use crate::outside;
-use crate::provider::{Config, Provider};
+use crate::provider::{Config, Endpoint, Fault, Provider};
 use crate::scene::{Scene, edit, read};
 use crate::slots::{expect_end, on_terminal, plugin_home};
 use crate::tree::stored;
@@ -239,6 +239,30 @@ fn what_a_killed_writer_has_left_is_in_the_backup() {
 
     let texts = content(&home, &file)["documents"].to_string();
     assert!(texts.contains("NEWER"), "{texts}");
+}
+
+#[test]
+fn a_backup_waits_for_a_refresh_and_has_what_it_brought() {
+    let (provider, home) = expired();
+    let recipient = recipient_of(&home.path("identity.txt"));
+    let arguments = ["backup", "backup.age", "--recipient", &recipient];
+    let spent = std::fs::read_to_string(home.profile("work")).unwrap();
+    provider.script(Endpoint::Token, vec![Fault::Hold]);
+    let refresh = start_and_hold(&provider, &home);
+    let mut backup = start(&home, &arguments);
+    let mut said = BufReader::new(backup.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.starts_with("Waiting for another vault process"), "{line}");
+
+    provider.release();
+
+    let _ = finish(refresh, &["token", "work"]).expect_code(0);
+    std::io::copy(&mut said, &mut std::io::sink()).unwrap();
+    let _ = finish(backup, &arguments).expect_code(0);
+    let now = std::fs::read_to_string(home.profile("work")).unwrap();
+    assert_ne!(now, spent);
+    assert_eq!(content(&home, &home.path("backup.age"))["documents"][2]["text"], now);
 }
 
 #[test]
