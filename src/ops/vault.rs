@@ -258,9 +258,11 @@ fn kids_of(manifest: &Loaded<Manifest>) -> Vec<KeyId> {
     std::iter::once(manifest.document.kid().clone()).chain(target).collect()
 }
 
-/// Pins `kids`, oldest first, as the keys of the vault in this place.
+/// Pins `kids`, oldest first, as the keys of the vault in this place. One that was dropped may have come back
+/// with a backup, and is not to be deleted from the keychain any more.
 pub(super) fn remember(ctx: Context<'_>, vault: &VaultId, kids: Vec<KeyId>) -> Result<(), store::Error> {
-    let dropped = ctx.memory.pin(vault)?.map(|pin| pin.dropped).unwrap_or_default();
+    let mut dropped = ctx.memory.pin(vault)?.map(|pin| pin.dropped).unwrap_or_default();
+    dropped.retain(|kid| !kids.contains(kid));
     ctx.memory.set_pin(vault, &Pin { kids, dropped, since: ctx.clock.now() })?;
     ctx.memory.set_known_vault(vault)
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::backup::{back_up, content, recipient_of};
 use crate::disk::{Disk, with_own_mounts};
-use crate::expiry::{Snapshot, strays};
+use crate::expiry::{Snapshot, state_dir, strays};
 use crate::forge;
 use crate::home::{Home, make_private};
 use crate::kills::{Subject, alone, outline};
@@ -163,6 +163,25 @@ fn a_backup_under_a_key_that_was_replaced_here_is_restored_with_a_warning() {
     }
     fs::remove_dir_all(home.vault_dir()).unwrap();
     home.run(&["restore", "backup.age", "--same-id"]).expect_code(0).expect_unsaid("accepted last");
+}
+
+#[test]
+fn a_key_that_comes_back_with_a_backup_is_not_among_those_to_be_deleted() {
+    let Scene { home, .. } = Scene::new();
+    back_up(&home);
+    let old = manifest(&home)["kid"].clone();
+    let _ = home.run(&["rotate", "key"]).expect_code(0);
+    // As a rotation leaves it whose old key could not be deleted from the keychain.
+    let pin = state_dir(&home).join("pin.json");
+    let mut left = read(&pin);
+    left["dropped"] = json!([old, "0".repeat(32)]);
+    fs::write(&pin, left.to_string()).unwrap();
+    fs::remove_dir_all(home.vault_dir()).unwrap();
+
+    let _ = home.run(&["restore", "backup.age", "--same-id"]).expect_code(0);
+
+    let pin = read(&pin);
+    assert_eq!((&pin["kids"], &pin["dropped"]), (&json!([old]), &json!(["0".repeat(32)])));
 }
 
 #[test]

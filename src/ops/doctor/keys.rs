@@ -132,10 +132,8 @@ fn weakness(slot: &KeySlot, subject: Subject) -> Option<Check> {
 
 /// The vault with its key, if that can be had. A person is asked only where grants are to be proven.
 pub(super) fn unlock(ctx: Context<'_>, vault: Vault, is_needed: bool) -> (Option<Unlocked>, Check) {
-    // The first use in a place is remembered, and the doctor changes nothing.
-    if !is_needed && matches!(accepted(ctx, &vault), Ok(Place::FirstUse | Place::New | Place::NewKey)) {
-        let why = "this machine has not used the vault in this place and with this key yet";
-        return (None, Check::skipped("unlock", Subject::None, why).remedy(Remedy::FirstUse));
+    if let Some(check) = news(ctx, &vault).filter(|_| !is_needed) {
+        return (None, check);
     }
     let ctx = if is_needed { ctx } else { Context { notices: &Quiet, ..ctx } };
     match vault.unlock(ctx) {
@@ -149,6 +147,18 @@ pub(super) fn unlock(ctx: Context<'_>, vault: Vault, is_needed: bool) -> (Option
             (None, check.because(error))
         }
     }
+}
+
+/// What this machine would remember of the vault if it were unlocked. The doctor changes nothing.
+fn news(ctx: Context<'_>, vault: &Vault) -> Option<Check> {
+    let (why, remedy) = match accepted(ctx, vault).ok()? {
+        Place::Known => return None,
+        Place::Rotated => ("the old vault key is still to be dropped", Remedy::FinishRotation),
+        Place::FirstUse | Place::New | Place::NewKey => {
+            ("this machine has not used the vault in this place and with this key yet", Remedy::FirstUse)
+        }
+    };
+    Some(Check::skipped("unlock", Subject::None, why).remedy(remedy))
 }
 
 fn is_for_a_person(error: &Error) -> bool {

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::{Directory, LOCKS, PROBE_LIMIT, PROFILES, document_name};
+use super::{ASIDE, Directory, LOCKS, PROBE_LIMIT, PROFILES, document_name, second_name};
 use crate::domain::ProfileName;
 use crate::store::examination::{Loose, Place, Remains, Role};
-use crate::store::{Access, Error, Examination, Patience};
+use crate::store::{Access, Error, Examination, Name, Patience};
 use crate::system::{Kind, Look, file_system, look, look_behind, names_in};
 
 /// Most entries that are looked at: ten thousand profiles, each with its lock, mark and token.
@@ -80,7 +80,7 @@ impl Directory {
     /// What an interrupted writer has left there. A writer that lives has left nothing.
     fn remains(&self, path: &Path) -> Option<Remains> {
         let name = path.file_name()?.to_str()?;
-        let is_set_aside = name.contains(".unread-");
+        let is_set_aside = name.contains(ASIDE);
         let is_second = path.parent()?.ends_with("next");
         let is_unfinished = is_second || name.ends_with(".next");
         let is_idle = is_set_aside || (is_unfinished && !self.files.is_claimed(path).unwrap_or(false));
@@ -127,11 +127,16 @@ fn marked_by(folder: &Path) -> Option<&'static str> {
 
 /// `profiles/work.json.next`, or `next/profile-work.json` in the second place.
 fn profile_of(path: &Path, name: &str) -> Option<ProfileName> {
-    let name = name.split_once(".unread-").map_or(name, |(name, _)| name);
+    let name = name.split_once(ASIDE).map_or(name, |(name, _)| name);
     let name = name.strip_suffix(".next").unwrap_or(name);
-    let is_among_profiles = path.parent()?.ends_with(PROFILES);
-    let name = if is_among_profiles { Some(name) } else { name.strip_prefix("profile-") };
-    document_name(std::ffi::OsStr::new(name?))
+    let name = std::ffi::OsStr::new(name);
+    if path.parent()?.ends_with(PROFILES) {
+        return document_name(name);
+    }
+    match second_name(name)? {
+        Name::Profile(name) => Some(name),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
