@@ -275,6 +275,9 @@ fn store_hints(error: &store::Error) -> Vec<String> {
             "see what the other process is waiting for, then try again".into()
         }
         store::Error::Conflict { .. } => "try again".into(),
+        store::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::ResourceBusy => {
+            "a disk may be mounted there; name a directory in it".into()
+        }
         _ => "nothing was sent; free some space or mend the permissions, then try again".into(),
     };
     vec![hint]

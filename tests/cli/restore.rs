@@ -235,7 +235,9 @@ fn nothing_that_stands_in_the_place_is_overwritten() {
     assert_eq!(documents(&home), before);
     let target = home.path("target");
     let restore = ["restore", "backup.age", "--vault-dir", target.to_str().unwrap()];
-    for (folder, file) in [("", "notes.txt"), ("profiles", "mine.json"), ("clients", "x"), ("", ".hidden")] {
+    for (folder, file) in
+        [("", "notes.txt"), ("profiles", "mine.json"), ("clients", "x"), ("locks", "mine"), ("", ".hidden")]
+    {
         fs::create_dir_all(target.join(folder)).unwrap();
         make_private(&target);
         make_private(&target.join(folder));
@@ -253,6 +255,42 @@ fn nothing_that_stands_in_the_place_is_overwritten() {
     let _ = home.run(&restore).expect_code(6).expect_said("is not a directory");
     assert_eq!(fs::read(&target).unwrap(), b"a file");
     assert!(!home.path(".target.restoring").exists());
+}
+
+#[test]
+fn a_link_beside_the_place_leads_to_nothing_that_is_swept() {
+    let Scene { home, .. } = Scene::new();
+    back_up(&home);
+    let before = documents(&home);
+    // In a folder such as /tmp, somebody else may have made it.
+    let link = home.path(".target.restoring");
+    std::os::unix::fs::symlink(home.vault_dir(), &link).unwrap();
+    let target = home.path("target");
+
+    home.run(&["restore", "backup.age", "--vault-dir", target.to_str().unwrap()])
+        .expect_code(6)
+        .expect_said("is a symbolic link");
+
+    assert_eq!(documents(&home), before);
+    assert!(link.is_symlink() && !target.exists());
+}
+
+#[test]
+fn a_place_on_which_a_disk_is_mounted_is_refused_with_a_way_out() {
+    let Scene { home, .. } = Scene::new();
+    back_up(&home);
+    with_own_mounts(|| {
+        let target = home.path("target");
+        fs::create_dir(&target).unwrap();
+        let _disk = Disk::under(&target);
+        make_private(&target);
+        let restore =
+            |place: &Path| home.run(&["restore", "backup.age", "--vault-dir", place.to_str().unwrap()]);
+
+        restore(&target).expect_code(10).expect_said("name a directory in it");
+
+        let _ = restore(&target.join("vault")).expect_code(0);
+    });
 }
 
 #[test]

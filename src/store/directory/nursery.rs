@@ -3,6 +3,7 @@
 //! `.NAME.restoring` becomes `NAME` by one rename. Until then nothing stands in the place of the vault,
 //! and whatever a killed process has left there is taken away by the next one.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::file::{Files, failed};
@@ -31,10 +32,21 @@ impl Directory {
         check_empty(&self.files, &target)?;
         let mut made = self.clone();
         made.places.vault = staging(&target);
-        made.check()?;
+        made.check_own()?;
         let lock = made.lock_all()?;
+        // The folder above may be open to others, who can have been quicker.
+        made.check_own()?;
         made.sweep()?;
         Ok(Box::new(Beside { made, target, is_published: false, _lock: lock }))
+    }
+
+    /// Refuses a link in the place beside: what is swept must not be a vault that stands elsewhere.
+    fn check_own(&self) -> Result<(), Error> {
+        let vault = &self.places.vault;
+        if self.files.canonical(vault) != *vault {
+            return Err(Error::NotADocument { path: vault.clone(), why: "is a symbolic link" });
+        }
+        self.check()
     }
 
     fn lock_all(&self) -> Result<Box<dyn Held>, Error> {
@@ -124,17 +136,22 @@ fn staging(target: &Path) -> PathBuf {
 
 /// Refuses a place where anything stands that a vault consists of, or that is somebody else's.
 fn check_empty(files: &Files, target: &Path) -> Result<(), Error> {
-    let is_nothing = |name: &std::ffi::OsString| name == LOCKS || name == PROBE;
-    let is_empty = |folder: &str| files.list(&target.join(folder)).map(|found| found.is_empty());
-    let others = files.list(target)?.into_iter().filter(|name| !is_nothing(name));
-    for name in others {
-        let is_empty_folder =
-            (name == CLIENTS && is_empty(CLIENTS)?) || (name == PROFILES && is_empty(PROFILES)?);
-        if !is_empty_folder {
+    for name in files.list(target)? {
+        let is_nothing = match name.to_str() {
+            Some(PROBE) => true,
+            Some(LOCKS) => files.list(&target.join(LOCKS))?.iter().all(is_lock),
+            Some(folder @ (CLIENTS | PROFILES)) => files.list(&target.join(folder))?.is_empty(),
+            _ => false,
+        };
+        if !is_nothing {
             return Err(Error::Occupied { path: target.to_owned() });
         }
     }
     Ok(())
+}
+
+fn is_lock(file: &OsString) -> bool {
+    Path::new(file).extension().is_some_and(|end| end == "lock")
 }
 
 impl Files {
