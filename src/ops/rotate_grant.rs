@@ -58,7 +58,7 @@ pub fn rotate(
         return Err(Error::LoginNeeded { profile: name.clone(), why: "it is not logged in" });
     }
     let profile = login::login(ctx, vault, name, request)?;
-    let finished = finish(ctx, vault, name, false)?;
+    let finished = finish(ctx, vault, name, false).map_err(|error| unfinished(name, error))?;
     Ok(finished.unwrap_or(Rotated { profile, previous: Previous::Same }))
 }
 
@@ -136,7 +136,7 @@ fn retire(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Resu
     Ok(match Revoker::new(ctx, vault, profile)?.revoke_previous()? {
         Some(Outcome::Unsupported) => Previous::Unsupported,
         Some(Outcome::NoEndpoint) => Previous::NoEndpoint,
-        Some(Outcome::Revoked) | None => Previous::Revoked,
+        Some(Outcome::Revoked | Outcome::Unknown) | None => Previous::Revoked,
     })
 }
 
@@ -146,8 +146,10 @@ fn drop_previous(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) 
     documents::save(ctx, &stored_as, &document, Expected::Revision(&profile.revision))
 }
 
+/// Once the new login is saved, no error may say that nothing has changed.
 fn unfinished(name: &ProfileName, error: Error) -> Error {
     let source = match error {
+        error @ (Error::Unfinished { .. } | Error::EndedTogether { .. }) => return error,
         Error::NotRevoked { source, .. } => Error::OAuth(source),
         error => error,
     };

@@ -78,6 +78,15 @@ fn is_sibling(profile: &Profile, other: &Profile) -> bool {
     is_live && other.client == profile.client && other.account.may_be(&profile.account)
 }
 
+/// Lets the next use of `sibling` show whether its grant is alive: a cached token may have ended with it.
+pub(super) fn put_in_doubt(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    sibling: &Loaded<Profile>,
+) -> Result<(), Error> {
+    cache::forget(ctx, vault, sibling)
+}
+
 /// Notes that the provider has ended the grant of `sibling`, whose bytes are kept.
 pub(super) fn note_ended(ctx: Context<'_>, vault: &Unlocked, sibling: &Loaded<Profile>) -> Result<(), Error> {
     cache::forget(ctx, vault, sibling)?;

@@ -115,7 +115,7 @@ fn words(out: &LoggedOut) -> String {
     let name = &out.profile;
     let text = match out.grant {
         Ending::NotLoggedIn => return format!("Profile `{name}` is not logged in"),
-        Ending::Revoked => format!("Profile `{name}` is logged out, and its grant is revoked"),
+        Ending::Revoked | Ending::Gone => format!("Profile `{name}` is logged out, and its grant is revoked"),
         _ => format!("Profile `{name}` is logged out"),
     };
     if out.siblings.is_empty() {
@@ -128,7 +128,7 @@ fn words(out: &LoggedOut) -> String {
 fn as_json(out: &LoggedOut) -> Value {
     let grant = match out.grant {
         Ending::NotLoggedIn => "none",
-        Ending::Revoked => "revoked",
+        Ending::Revoked | Ending::Gone => "revoked",
         Ending::Over => "over",
         Ending::NotAsked | Ending::Unsupported | Ending::NoEndpoint => "alive",
     };
