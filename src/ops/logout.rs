@@ -80,15 +80,6 @@ pub fn logout(
     request: &Request<'_>,
 ) -> Result<LoggedOut, Error> {
     ctx.audit.profile(name);
-    log_out(ctx, vault, name, request)
-}
-
-fn log_out(
-    ctx: Context<'_>,
-    vault: &Unlocked,
-    name: &ProfileName,
-    request: &Request<'_>,
-) -> Result<LoggedOut, Error> {
     vault.settled_profile(ctx, name)?;
     let _vault_lock = vault.lock(ctx, Access::Shared)?;
     let profile = vault.profile(ctx, name)?;
@@ -114,16 +105,28 @@ fn log_out(
     Ok(LoggedOut { profile: name.clone(), provider: profile.facts.provider, grant, siblings })
 }
 
-/// Logs every profile out, one after the other, and goes on after a failure.
+/// Is told how the logout of one of several profiles went.
+pub type OnEach<'a> = &'a dyn Fn(Context<'_>, &Result<LoggedOut, Error>);
+
+/// Logs every profile out, one after the other, and goes on after a failure. Each is a deed of its own.
 ///
 /// # Errors
 ///
 /// [`Error::PartlyDone`] with those that are still logged in, and why.
-pub fn logout_all(ctx: Context<'_>, vault: &Unlocked, local_only: bool) -> Result<Vec<LoggedOut>, Error> {
+pub fn logout_all(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    local_only: bool,
+    on_each: OnEach<'_>,
+) -> Result<Vec<LoggedOut>, Error> {
     let request = Request { local_only, may_end: MayEnd::Any };
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for name in ctx.store.profiles()? {
-        match log_out(ctx, vault, &name, &request) {
+        let audit = ctx.audit.one_of_several();
+        let ctx = Context { audit: &audit, ..ctx };
+        let result = logout(ctx, vault, &name, &request);
+        on_each(ctx, &result);
+        match result {
             Ok(out) if out.grant == Ending::NotLoggedIn => {}
             Ok(out) => done.push(out),
             Err(error) => failed.push((format!("profile `{name}`"), Box::new(error))),

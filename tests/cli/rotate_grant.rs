@@ -8,6 +8,7 @@ use crate::home::{Home, Run};
 use crate::logout::at_google;
 use crate::outside;
 use crate::provider::{Config, Consent, Endpoint, Fault, Provider};
+use crate::rotate_client_secret::assert_unfinished;
 use crate::stage::Stage;
 use crate::tree::{json, stored};
 
@@ -136,6 +137,7 @@ fn an_old_token_that_cannot_be_revoked_now_is_kept_sealed_and_retired_without_a_
     let (provider, home, old) = unretired();
     assert_eq!(previous(&home).as_deref(), Some(&*old));
     home.run(&["verify"]).expect_code(0);
+    assert_unfinished(&home, "work", "refresh_token_previous", &ROTATE[..3]);
     // The new login works meanwhile, and a change of the profile loses nothing.
     home.run(&["token", "work", "--refresh"]).answer();
     home.run(&["edit", "work", "--set", "T=access_token"]).expect_code(0);
