@@ -58,11 +58,13 @@ fn same_client(
     vault: &Unlocked,
     profile: &Loaded<Profile>,
 ) -> Result<BTreeMap<DocumentId, ProfileName>, Error> {
-    let mut found = BTreeMap::new();
+    let mut found: BTreeMap<DocumentId, (u64, ProfileName)> = BTreeMap::new();
     for name in ctx.store.profiles()? {
         match vault.find_profile(ctx, &name) {
             Ok(Some(other)) if other.facts.client == profile.facts.client => {
-                found.insert(other.document.id().clone(), name);
+                // An interrupted rename leaves two of them; the newer one counts.
+                let newest = found.entry(other.document.id().clone()).or_insert_with(|| (0, name.clone()));
+                *newest = newest.clone().max((other.document.generation(), name));
             }
             Ok(_) => {}
             // Damage elsewhere must not keep anybody from logging out.
@@ -70,7 +72,7 @@ fn same_client(
         }
     }
     found.remove(profile.document.id());
-    Ok(found)
+    Ok(found.into_iter().map(|(id, (_, name))| (id, name)).collect())
 }
 
 fn is_sibling(profile: &Profile, other: &Profile) -> bool {

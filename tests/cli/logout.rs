@@ -331,6 +331,23 @@ fn profiles_that_would_lose_their_login_too_are_named_before_anything_is_revoked
 }
 
 #[test]
+fn of_a_rename_that_was_interrupted_the_newer_half_is_the_one_that_has_ended() {
+    let (_provider, home) = at_google(&["work", "twin"]);
+    let (old, new) = (home.profile("twin"), home.profile("renamed"));
+    std::fs::copy(&old, &new).unwrap();
+    rewrite(&home, &new, |document| {
+        document["name"] = "renamed".into();
+        document["generation"] = (document["generation"].as_u64().unwrap() + 1).into();
+    });
+    let before = std::fs::read(&old).unwrap();
+
+    home.run(&["logout", "work", "--yes"]).expect_code(0).expect_said("ended with it: `renamed`");
+
+    assert_eq!(json(&new)["grant"]["state"], "dead");
+    assert_eq!(std::fs::read(&old).unwrap(), before);
+}
+
+#[test]
 fn a_login_that_had_ended_before_takes_no_later_login_with_it() {
     let (provider, home) = at_google(&["work", "twin"]);
     provider.revoke_user_grant("desktop", "me@example.com");
