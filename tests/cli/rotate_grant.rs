@@ -145,7 +145,8 @@ fn an_old_token_that_cannot_be_revoked_now_is_kept_sealed_and_retired_without_a_
 
     let run = home.run(&["rotate", "grant", "work", "--no-input"]).expect_code(0);
 
-    let _ = run.expect_said("the refresh token before is revoked");
+    let _ =
+        run.expect_said("an earlier rotation, without a new consent: the refresh token before is revoked");
     assert_eq!(provider.count(Endpoint::Authorize), consents);
     assert_eq!(provider.requests_to(Endpoint::Revoke)[1].field("token"), Some(&*old));
     assert_renewed(&provider, &home, &old);
