@@ -30,7 +30,7 @@ impl Case<'_> {
         };
         let tally = subject.kill_at_changes(|step| self.make_up_for(stage, step, &is_done));
         eprintln!("kills of vault {}: {tally:?}", self.arguments[0]);
-        assert!(tally.is_none_or(|tally| tally.killed >= 20), "too few to be true");
+        assert!(tally.is_none_or(|tally| tally.killed >= 10), "too few to be true");
     }
 
     fn make_up_for(&self, stage: &Stage, step: &Step, is_done: &impl Fn(&Home) -> bool) {
@@ -49,9 +49,8 @@ impl Case<'_> {
         assert_other_is_whole(stage, &why);
         if let Some(work) = self.work {
             let live = stage.provider.live_refresh_tokens();
-            let kept = home.run(&["reveal", work, "refresh_token"]).answer();
+            let kept = stage.refresh_token_of(work, &why);
             assert!(live.contains(&kept), "{why}");
-            stage.assert_whole(work, &kept, &why);
         }
         take_over_temporary_files(home);
         assert_no_stray_file(home);
@@ -67,6 +66,10 @@ fn take_over_temporary_files(home: &Home) {
     }
     if left.iter().any(|path| path.parent().unwrap().ends_with("clients")) {
         let _ = home.consent(&["login", "new", "--no-browser"]).expect_code(0);
+    }
+    if left.iter().any(|path| path.ends_with("twin.json.tmp")) {
+        // Its login has ended, as its next use shows and notes.
+        let _ = home.run(&["token", "twin"]).expect_code(5);
     }
 }
 
