@@ -64,7 +64,7 @@ impl Failure {
 
     /// How this is written down.
     pub(super) fn outcome(&self) -> Outcome {
-        Outcome::Failed { exit: self.status, why: Code::in_words(self.status) }
+        outcome(self.status)
     }
 
     fn of(code: Code, error: &dyn StdError) -> Self {
@@ -96,6 +96,15 @@ impl fmt::Display for Failure {
         }
         Ok(())
     }
+}
+
+/// How one of several things that a command does is written down, if it fails.
+pub(super) fn outcome_of(error: &ops::Error) -> Outcome {
+    outcome(code(error) as u8)
+}
+
+fn outcome(exit: u8) -> Outcome {
+    Outcome::Failed { exit, why: Code::in_words(exit) }
 }
 
 impl From<ops::Error> for Failure {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::provider_secrets;
 use crate::domain::{Client, KeySlot, Profile, SealedField, SlotKind};
 use crate::ops::clients;
 use crate::ops::registry::{Facts, Listed};
@@ -21,7 +22,8 @@ pub(super) fn facts_of(facts: &Facts) -> Value {
     let mut value = profile(&facts.profile);
     value["id"] = json!(facts.id);
     value["client"] = json!(facts.client);
-    value["has_api_key"] = json!(facts.has_api_key);
+    value["has_api_key"] = json!(facts.holds(SealedField::ApiKey));
+    value["has_previous_refresh_token"] = json!(facts.holds(SealedField::RefreshTokenPrevious));
     value["default"] = json!(facts.is_default);
     value
 }
@@ -74,6 +76,7 @@ pub(super) fn status(status: &Status, held_until: Option<Timestamp>) -> Value {
         "accepted_at": status.pin.as_ref().map(|pin| pin.since),
         "slots": status.slots,
         "held_until": held_until,
+        "unfinished": status.unfinished.iter().map(provider_secrets::unfinished_json).collect::<Vec<_>>(),
     })
 }
 

@@ -51,14 +51,27 @@ pub(super) fn tell_what_is_left(output: Output, secrets: Secrets, now: Timestamp
 }
 
 /// What to type for a new one.
-fn command(secret: &ProviderSecret) -> String {
+pub(super) fn command(secret: &ProviderSecret) -> String {
     let owner = secret.owner();
     match secret {
-        ProviderSecret::ClientSecret(_) => format!("vault rotate client-secret {owner}"),
+        ProviderSecret::ClientSecret(_) | ProviderSecret::NewClientSecret(_) => {
+            format!("vault rotate client-secret {owner}")
+        }
         ProviderSecret::OldClientSecret(_) => format!("vault rotate client-secret {owner} --drop-old"),
-        ProviderSecret::Grant(_) => format!("vault rotate grant {owner}"),
+        ProviderSecret::Grant(_) | ProviderSecret::OldGrant(_) => format!("vault rotate grant {owner}"),
         ProviderSecret::ApiKey(_) => format!("vault rotate api-key {owner}"),
     }
+}
+
+/// What is left to do with a secret that a rotation has left, and the command that does it.
+pub(super) fn unfinished(secret: &ProviderSecret) -> String {
+    let what = secret.unfinished().unwrap_or("nothing is left to do");
+    format!("{what}; run `{}`", command(secret))
+}
+
+/// The same for programs.
+pub(super) fn unfinished_json(secret: &ProviderSecret) -> Value {
+    json!({ "kind": secret.kind(), "of": secret.owner().to_string(), "finished_by": command(secret) })
 }
 
 fn row(dated: &Dated, is_compromised: bool, now: Timestamp) -> Vec<Cell> {
@@ -76,7 +89,9 @@ fn words(secret: &ProviderSecret) -> &'static str {
     match secret {
         ProviderSecret::ClientSecret(_) => "client secret",
         ProviderSecret::OldClientSecret(_) => "old client secret",
+        ProviderSecret::NewClientSecret(_) => "new client secret",
         ProviderSecret::Grant(_) => "login",
+        ProviderSecret::OldGrant(_) => "old refresh token",
         ProviderSecret::ApiKey(_) => "API key",
     }
 }

@@ -94,11 +94,15 @@ impl Session {
             notices: &self.notices,
         };
         let result = work(ctx);
-        let outcome = result.as_ref().map_or_else(Failure::outcome, |_| Outcome::Done);
+        self.write_down(ctx, result.as_ref().map_or_else(Failure::outcome, |_| Outcome::Done));
+        result
+    }
+
+    /// Writes down what has just ended.
+    pub(super) fn write_down(&self, ctx: Context<'_>, outcome: Outcome) {
         if let Err(error) = audit::close(ctx, asker, outcome) {
             self.output.warn(&not_logged(&error));
         }
-        result
     }
 
     /// Runs `work` with the vault unlocked.

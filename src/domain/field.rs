@@ -110,6 +110,9 @@ impl SealedField {
     /// Those that a client may hold, the one in use first.
     pub const OF_CLIENT: [Self; 3] = [Self::ClientSecret, Self::ClientSecretNext, Self::ClientSecretPrevious];
 
+    /// Those that a profile may hold, the one that lasts first.
+    pub const OF_PROFILE: [Self; 3] = [Self::RefreshToken, Self::RefreshTokenPrevious, Self::ApiKey];
+
     /// The key below `secrets` in the document, and `field` in the sealed plaintext.
     pub fn as_str(self) -> &'static str {
         match self {

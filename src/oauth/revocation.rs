@@ -26,10 +26,12 @@ impl Kind {
     }
 }
 
-/// What has become of the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What has become of the token. Of several tokens, the greatest counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// It does not work any more, or did not work before.
+    /// It does not work, and the provider says that it did not work before either.
+    Unknown,
+    /// It does not work any more. Most providers say so of a token that did not work before, too.
     Revoked,
     /// The provider does not revoke this kind of token (RFC 7009, 2.2.1): it lives on.
     Unsupported,
@@ -37,8 +39,8 @@ pub enum Outcome {
     NoEndpoint,
 }
 
-/// Revokes `token` where its seal says: one request, no second try. A token that the provider does not
-/// know, or does not know any more, counts as revoked, so that the same call may be made again.
+/// Revokes `token` where its seal says: one request, no second try. That the provider does not know the
+/// token, or does not know it any more, is no error, so that the same call may be made again.
 ///
 /// # Errors
 ///
@@ -74,7 +76,7 @@ fn judge(response: &Response, sent: &[&SecretString]) -> Result<Outcome, Error> 
     let (members, _) = json::salvage(&response.body);
     match token_endpoint::server_error(&members, status, sent) {
         // Google's word for a token that is unknown, or revoked already.
-        Some(error) if error.error == "invalid_token" => Ok(Outcome::Revoked),
+        Some(error) if error.error == "invalid_token" => Ok(Outcome::Unknown),
         Some(error) if error.error == "unsupported_token_type" => Ok(Outcome::Unsupported),
         Some(error) => Err(token_endpoint::weigh(error, response)),
         None if response.is_success() => Ok(Outcome::Revoked),

@@ -136,6 +136,12 @@ impl Entry {
         Self { what: what.into(), facts: Mutex::default() }
     }
 
+    /// The same deed in the same vault, done to one thing of several, with a line of its own.
+    pub(super) fn one_of_several(&self) -> Self {
+        let vault = self.facts().vault.clone();
+        Self { facts: Mutex::new(Facts { vault, ..Facts::default() }), ..Self::new(&*self.what) }
+    }
+
     /// It is to be written down that the key of this vault was asked for, or that it was changed who gets it.
     pub(super) fn concerns(&self, vault: &VaultId) {
         self.facts().vault = Some(vault.clone());

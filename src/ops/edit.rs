@@ -2,10 +2,11 @@
 
 use secrecy::SecretString;
 
-use super::{Context, Error, Loaded, Unlocked, client_secret, documents, recover, rescue};
+use super::turn::in_turn;
+use super::{Context, Error, Loaded, Unlocked, client_secret, documents, rescue};
 use crate::domain::{Account, Binding, ClientName, Field, Profile, ProfileName, SealedField, VariableName};
 use crate::seal::{Draft, Format};
-use crate::store::{Access, Expected, Lock, Name};
+use crate::store::{Expected, Name};
 
 /// What is to change. What is not named stays.
 #[derive(Debug, Default)]
@@ -143,15 +144,12 @@ fn update(
     name: &ProfileName,
     change: impl FnOnce(&Loaded<Profile>, Draft) -> Result<(Profile, Draft), Error>,
 ) -> Result<Profile, Error> {
-    let _vault_lock = vault.lock(ctx, Access::Shared)?;
-    let id = vault.profile(ctx, name)?.document.id().clone();
-    let _turn = ctx.lock(&Lock::Grant(id), Access::Exclusive)?;
-    recover::recover(ctx, vault, name)?;
-    let profile = vault.profile(ctx, name)?;
-    rescue::check_none_outstanding(ctx, vault, &profile)?;
-    let (facts, draft) = change(&profile, profile.next())?;
-    save(ctx, vault, &profile, draft.facts(&facts))?;
-    Ok(facts)
+    in_turn(ctx, vault, name, |profile, _| {
+        rescue::check_none_outstanding(ctx, vault, &profile)?;
+        let (facts, draft) = change(&profile, profile.next())?;
+        save(ctx, vault, &profile, draft.facts(&facts))?;
+        Ok(facts)
+    })
 }
 
 fn save(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>, draft: Draft) -> Result<(), Error> {

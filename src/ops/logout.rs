@@ -47,6 +47,8 @@ pub enum Ending {
     NotLoggedIn,
     /// It has ended.
     Revoked,
+    /// It had ended before, as the provider says.
+    Gone,
     /// Nothing of it could still have worked.
     Over,
     /// It lives on: nobody was to ask.
@@ -55,6 +57,13 @@ pub enum Ending {
     Unsupported,
     /// It lives on: the provider has no place where one asks.
     NoEndpoint,
+}
+
+impl Ending {
+    /// Whether the provider has said that it has ended.
+    fn is_over_there(self) -> bool {
+        matches!(self, Self::Revoked | Self::Gone)
+    }
 }
 
 /// Logs a profile out: the grant is revoked first, and forgotten only then.
@@ -71,15 +80,6 @@ pub fn logout(
     request: &Request<'_>,
 ) -> Result<LoggedOut, Error> {
     ctx.audit.profile(name);
-    log_out(ctx, vault, name, request)
-}
-
-fn log_out(
-    ctx: Context<'_>,
-    vault: &Unlocked,
-    name: &ProfileName,
-    request: &Request<'_>,
-) -> Result<LoggedOut, Error> {
     vault.settled_profile(ctx, name)?;
     let _vault_lock = vault.lock(ctx, Access::Shared)?;
     let profile = vault.profile(ctx, name)?;
@@ -97,7 +97,7 @@ fn log_out(
         true => (give_up(&profile), Vec::new()),
         false => end(ctx, vault, &profile, &circle, request.may_end)?,
     };
-    if recovered.uncertain && grant == Ending::Revoked {
+    if recovered.uncertain && grant.is_over_there() {
         let (profile, provider) = (name.clone(), profile.facts.provider.clone());
         ctx.notices.notice(&Notice::MayHaveNewer { profile, provider });
     }
@@ -105,16 +105,28 @@ fn log_out(
     Ok(LoggedOut { profile: name.clone(), provider: profile.facts.provider, grant, siblings })
 }
 
-/// Logs every profile out, one after the other, and goes on after a failure.
+/// Is told how the logout of one of several profiles went.
+pub type OnEach<'a> = &'a dyn Fn(Context<'_>, &Result<LoggedOut, Error>);
+
+/// Logs every profile out, one after the other, and goes on after a failure. Each is a deed of its own.
 ///
 /// # Errors
 ///
 /// [`Error::PartlyDone`] with those that are still logged in, and why.
-pub fn logout_all(ctx: Context<'_>, vault: &Unlocked, local_only: bool) -> Result<Vec<LoggedOut>, Error> {
+pub fn logout_all(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    local_only: bool,
+    on_each: OnEach<'_>,
+) -> Result<Vec<LoggedOut>, Error> {
     let request = Request { local_only, may_end: MayEnd::Any };
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for name in ctx.store.profiles()? {
-        match log_out(ctx, vault, &name, &request) {
+        let audit = ctx.audit.one_of_several();
+        let ctx = Context { audit: &audit, ..ctx };
+        let result = logout(ctx, vault, &name, &request);
+        on_each(ctx, &result);
+        match result {
             Ok(out) if out.grant == Ending::NotLoggedIn => {}
             Ok(out) => done.push(out),
             Err(error) => failed.push((format!("profile `{name}`"), Box::new(error))),
@@ -159,17 +171,32 @@ fn end(
     ctx.store.prove_writable()?;
     let ending = match revoker.revoke_all()? {
         Some(Outcome::Revoked) => Ending::Revoked,
+        Some(Outcome::Unknown) => Ending::Gone,
         Some(Outcome::Unsupported) => Ending::Unsupported,
         Some(Outcome::NoEndpoint) => Ending::NoEndpoint,
         None => Ending::Over,
     };
-    let ended = if ending == Ending::Revoked { siblings } else { Vec::new() };
     // The profile itself is forgotten last: who finds it runs all this again.
-    for sibling in &ended {
-        siblings::note_ended(ctx, vault, sibling)
-            .map_err(|error| half_done(&profile.facts.name, ending, error))?;
-    }
-    Ok((ending, ended.into_iter().map(|sibling| sibling.facts.name).collect()))
+    let noted = note_siblings(ctx, vault, siblings, ending);
+    Ok((ending, noted.map_err(|error| half_done(&profile.facts.name, ending, error))?))
+}
+
+/// Notes what the ending of a grant means for the `siblings`, and names those that have ended with it.
+fn note_siblings(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    siblings: Vec<Loaded<Profile>>,
+    ending: Ending,
+) -> Result<Vec<ProfileName>, Error> {
+    let note = match ending {
+        Ending::Revoked => siblings::note_ended,
+        // They may have ended then, by an earlier run of this, or may be of a later consent.
+        Ending::Gone => siblings::put_in_doubt,
+        _ => return Ok(Vec::new()),
+    };
+    siblings.iter().try_for_each(|sibling| note(ctx, vault, sibling))?;
+    let ended = siblings.into_iter().filter(|_| ending == Ending::Revoked);
+    Ok(ended.map(|sibling| sibling.facts.name).collect())
 }
 
 fn check_named(
@@ -210,7 +237,7 @@ fn forget(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Resu
 
 /// Once the provider has acted, no error may say that nothing has changed.
 fn half_done(name: &ProfileName, ending: Ending, error: Error) -> Error {
-    if ending != Ending::Revoked {
+    if !ending.is_over_there() {
         return error;
     }
     Error::Unfinished {

@@ -38,6 +38,7 @@ mod siblings;
 pub mod status;
 mod successor;
 pub mod token;
+mod turn;
 pub mod variables;
 mod vault;
 pub mod verify;

@@ -1,6 +1,7 @@
 //! What a consent has brought: the grant and its first access token, saved before anything is said.
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 
 use super::login::Party;
 use super::{Context, Error, Notice, Unlocked, cache, documents, refresh, successor};
@@ -42,11 +43,9 @@ impl NewConsent {
         };
         let draft = party.draft(vault).facts(&facts);
         let binding = party.client.facts.binding();
-        let draft = match (&self.answer.refresh_token, &party.previous) {
-            (Some(token), Some(previous)) if refresh::is_other(token, previous) => {
-                draft.seal(&vault.keys, SealedField::RefreshTokenPrevious, &binding, previous)
-            }
-            _ => draft,
+        let draft = match party.previous.as_ref().filter(|previous| self.replaces(party, previous)) {
+            Some(previous) => draft.seal(&vault.keys, SealedField::RefreshTokenPrevious, &binding, previous),
+            None => draft,
         };
         let draft = match &self.answer.refresh_token {
             Some(token) => draft.seal(&vault.keys, SealedField::RefreshToken, &binding, token),
@@ -101,6 +100,14 @@ impl NewConsent {
                     refreshable: token.is_some(),
                 }
             }
+        }
+    }
+
+    /// Whether `previous` is not the refresh token of the new grant.
+    fn replaces(&self, party: &Party, previous: &SecretString) -> bool {
+        match &self.answer.refresh_token {
+            Some(token) => refresh::is_other(token, previous),
+            None => self.continues(party).is_none(),
         }
     }
 

@@ -8,9 +8,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::audit::Source;
 use super::token::Request;
-use super::{
-    Context, Error, Loaded, Notice, Unlocked, cache, client_secret, documents, recover, rescue, successor,
-};
+use super::turn::in_turn;
+use super::{Context, Error, Loaded, Notice, Unlocked, cache, client_secret, documents, rescue, successor};
 use crate::domain::{
     AccessToken, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName,
     SealedField,
@@ -18,7 +17,7 @@ use crate::domain::{
 use crate::oauth::diagnosis::{self, Cause, Facts};
 use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
 use crate::oauth::{self, ServerError, id_token};
-use crate::store::{Access, Expected, Lock, Name, Reservation, Target};
+use crate::store::{Expected, Name, Reservation, Target};
 use crate::system::Deferral;
 
 /// How long the request and its one retry may take together.
@@ -63,24 +62,6 @@ pub(super) fn prove(
         }
         Turn::prepare(ctx, vault, profile, uncertain, secret)?.take().map(|_| ())
     })
-}
-
-/// Does `work` while nobody else refreshes this grant. It is told whether an earlier request may have been
-/// acted upon.
-fn in_turn<T>(
-    ctx: Context<'_>,
-    vault: &Unlocked,
-    name: &ProfileName,
-    work: impl FnOnce(Loaded<Profile>, bool) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let _vault_lock = vault.lock(ctx, Access::Shared)?;
-    let id = vault.profile(ctx, name)?.document.id().clone();
-    let _turn = ctx.lock(&Lock::Grant(id), Access::Exclusive)?;
-
-    let recovered = recover::recover(ctx, vault, name)?;
-    // Look again: whoever had the turn before us may have refreshed, and the refresh token that we
-    // have read above may be spent.
-    work(vault.profile(ctx, name)?, recovered.uncertain)
 }
 
 /// A token that another process has obtained while we waited, or a fresh one.

@@ -21,10 +21,17 @@ pub struct Facts {
     pub profile: Profile,
     /// The name of its client, if that is there.
     pub client: Option<String>,
-    /// Whether it holds an API key.
-    pub has_api_key: bool,
+    /// The secrets that it holds.
+    pub secrets: Vec<SealedField>,
     /// Whether it is the default profile.
     pub is_default: bool,
+}
+
+impl Facts {
+    /// Whether it holds this secret.
+    pub fn holds(&self, field: SealedField) -> bool {
+        self.secrets.contains(&field)
+    }
 }
 
 /// All profiles, in order; opens nothing.
@@ -136,7 +143,7 @@ fn read(
     let client = clients.iter().find(|(id, _)| *id == profile.client).map(|(_, name)| name.clone());
     Ok(Facts {
         client,
-        has_api_key: document.holds(SealedField::ApiKey),
+        secrets: SealedField::OF_PROFILE.into_iter().filter(|field| document.holds(*field)).collect(),
         is_default: default == Some(document.id()),
         id: document.id().clone(),
         profile,

@@ -55,7 +55,7 @@ impl<'a> Revoker<'a> {
         }
         let mut outcome = None;
         for token in &tokens {
-            outcome = worse(outcome, self.revoke(token)?);
+            outcome = outcome.max(Some(self.revoke(token)?));
         }
         Ok(outcome)
     }
@@ -91,13 +91,5 @@ impl<'a> Revoker<'a> {
             revocation::revoke(self.ctx.http, &credentials, token, *kind, timeout)
         });
         answer.map_err(|source| Error::NotRevoked { profile: self.profile.facts.name.clone(), source })
-    }
-}
-
-/// What is said of several tokens: that all are revoked, or why one is not.
-fn worse(before: Option<Outcome>, now: Outcome) -> Option<Outcome> {
-    match before {
-        Some(before) if before != Outcome::Revoked => Some(before),
-        _ => Some(now),
     }
 }

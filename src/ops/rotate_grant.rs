@@ -7,11 +7,12 @@ use jiff::SignedDuration;
 
 use super::logout::{self, LoggedOut, MayEnd};
 use super::revocation::Revoker;
+use super::turn::in_turn;
 use super::{Context, Error, Loaded, Notice, Unlocked, consent, documents, login, recover, token};
 use crate::domain::{Profile, ProfileName, SealedField};
 use crate::oauth::provider;
 use crate::oauth::revocation::Outcome;
-use crate::store::{Access, Expected, Lock, Name};
+use crate::store::{Expected, Name};
 use crate::system::Deferral;
 
 /// What a rotation has done.
@@ -58,7 +59,7 @@ pub fn rotate(
         return Err(Error::LoginNeeded { profile: name.clone(), why: "it is not logged in" });
     }
     let profile = login::login(ctx, vault, name, request)?;
-    let finished = finish(ctx, vault, name, false)?;
+    let finished = finish(ctx, vault, name, false).map_err(|error| unfinished(name, error))?;
     Ok(finished.unwrap_or(Rotated { profile, previous: Previous::Same }))
 }
 
@@ -99,33 +100,30 @@ pub fn finish(
     ctx.audit.profile(name);
     // A rotation that was interrupted may be there in all but its place.
     recover::settle(ctx, vault, name)?;
-    let Some(rotated) = retire_locked(ctx, vault, name, give_up)? else { return Ok(None) };
+    let Some(rotated) = retire_in_turn(ctx, vault, name, give_up)? else { return Ok(None) };
     if rotated.previous == Previous::Revoked && may_have_ended_both(&rotated.profile) {
         prove(ctx, vault, name)?;
     }
     Ok(Some(rotated))
 }
 
-fn retire_locked(
+fn retire_in_turn(
     ctx: Context<'_>,
     vault: &Unlocked,
     name: &ProfileName,
     give_up: bool,
 ) -> Result<Option<Rotated>, Error> {
-    let _vault_lock = vault.lock(ctx, Access::Shared)?;
-    let id = vault.profile(ctx, name)?.document.id().clone();
-    let _turn = ctx.lock(&Lock::Grant(id), Access::Exclusive)?;
-    recover::recover(ctx, vault, name)?;
-    let profile = vault.profile(ctx, name)?;
-    if !profile.document.holds(SealedField::RefreshTokenPrevious) {
-        return Ok(None);
-    }
-    let _deferral = Deferral::begin();
-    let retired = if give_up { Ok(Previous::Forgotten) } else { retire(ctx, vault, &profile) };
-    let previous = retired
-        .and_then(|previous| drop_previous(ctx, vault, &profile).map(|()| previous))
-        .map_err(|error| unfinished(name, error))?;
-    Ok(Some(Rotated { profile: profile.facts, previous }))
+    in_turn(ctx, vault, name, |profile, _| {
+        if !profile.document.holds(SealedField::RefreshTokenPrevious) {
+            return Ok(None);
+        }
+        let _deferral = Deferral::begin();
+        let retired = if give_up { Ok(Previous::Forgotten) } else { retire(ctx, vault, &profile) };
+        let previous = retired
+            .and_then(|previous| drop_previous(ctx, vault, &profile).map(|()| previous))
+            .map_err(|error| unfinished(name, error))?;
+        Ok(Some(Rotated { profile: profile.facts, previous }))
+    })
 }
 
 /// Ends the token before in the provider's way.
@@ -136,7 +134,7 @@ fn retire(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Resu
     Ok(match Revoker::new(ctx, vault, profile)?.revoke_previous()? {
         Some(Outcome::Unsupported) => Previous::Unsupported,
         Some(Outcome::NoEndpoint) => Previous::NoEndpoint,
-        Some(Outcome::Revoked) | None => Previous::Revoked,
+        Some(Outcome::Revoked | Outcome::Unknown) | None => Previous::Revoked,
     })
 }
 
@@ -146,8 +144,10 @@ fn drop_previous(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) 
     documents::save(ctx, &stored_as, &document, Expected::Revision(&profile.revision))
 }
 
+/// Once the new login is saved, no error may say that nothing has changed.
 fn unfinished(name: &ProfileName, error: Error) -> Error {
     let source = match error {
+        error @ (Error::Unfinished { .. } | Error::EndedTogether { .. }) => return error,
         Error::NotRevoked { source, .. } => Error::OAuth(source),
         error => error,
     };

@@ -15,8 +15,12 @@ pub enum ProviderSecret {
     ClientSecret(ClientName),
     /// The secret that a client had before, which may still work at the provider.
     OldClientSecret(ClientName),
+    /// A secret that waits beside that of a client, until a refresh has proven it.
+    NewClientSecret(ClientName),
     /// The refresh token of a profile.
     Grant(ProfileName),
+    /// The refresh token that a profile had before, which may still work at the provider.
+    OldGrant(ProfileName),
     /// The API key of a profile.
     ApiKey(ProfileName),
 }
@@ -27,7 +31,9 @@ impl ProviderSecret {
         match self {
             Self::ClientSecret(_) => "client_secret",
             Self::OldClientSecret(_) => "client_secret_previous",
+            Self::NewClientSecret(_) => "client_secret_next",
             Self::Grant(_) => "grant",
+            Self::OldGrant(_) => "refresh_token_previous",
             Self::ApiKey(_) => "api_key",
         }
     }
@@ -35,8 +41,20 @@ impl ProviderSecret {
     /// The name of the client or profile that has it.
     pub fn owner(&self) -> &dyn fmt::Display {
         match self {
-            Self::ClientSecret(client) | Self::OldClientSecret(client) => client,
-            Self::Grant(profile) | Self::ApiKey(profile) => profile,
+            Self::ClientSecret(client) | Self::OldClientSecret(client) | Self::NewClientSecret(client) => {
+                client
+            }
+            Self::Grant(profile) | Self::OldGrant(profile) | Self::ApiKey(profile) => profile,
+        }
+    }
+
+    /// What is left to do with it, if it stands beside the one in use because a rotation is not finished.
+    pub fn unfinished(&self) -> Option<&'static str> {
+        match self {
+            Self::OldClientSecret(_) => Some("the old client secret is kept until it is disabled"),
+            Self::NewClientSecret(_) => Some("a new client secret waits for its proof"),
+            Self::OldGrant(_) => Some("the old refresh token waits to be retired"),
+            Self::ClientSecret(_) | Self::Grant(_) | Self::ApiKey(_) => None,
         }
     }
 }
@@ -91,20 +109,26 @@ impl Secrets {
 /// If there is no vault, or it cannot be listed.
 pub fn list(ctx: Context<'_>) -> Result<Secrets, Error> {
     let compromised_at = Vault::open(ctx)?.manifest().compromised_at;
-    Ok(Secrets { compromised_at, ..of(clients::list(ctx)?, registry::list(ctx)?) })
+    Ok(Secrets { compromised_at, ..of(&clients::list(ctx)?, &registry::list(ctx)?) })
 }
 
-fn of(clients: Vec<clients::Listed>, profiles: Vec<registry::Listed>) -> Secrets {
+/// What rotations have left beside the secrets in use.
+pub(super) fn unfinished(clients: &[clients::Listed], profiles: &[registry::Listed]) -> Vec<ProviderSecret> {
+    let found = of(clients, profiles).found.into_iter().map(|dated| dated.secret);
+    found.filter(|secret| secret.unfinished().is_some()).collect()
+}
+
+fn of(clients: &[clients::Listed], profiles: &[registry::Listed]) -> Secrets {
     let mut secrets = Secrets::default();
     for listed in clients {
-        match listed.client {
-            Ok(facts) => secrets.found.extend(of_client(&listed.name, &facts)),
+        match &listed.client {
+            Ok(facts) => secrets.found.extend(of_client(&listed.name, facts)),
             Err(_) => secrets.unreadable.push(format!("client `{}`", listed.name)),
         }
     }
     for listed in profiles {
-        match listed.profile {
-            Ok(facts) => secrets.found.extend(of_profile(&listed.name, &facts)),
+        match &listed.profile {
+            Ok(facts) => secrets.found.extend(of_profile(&listed.name, facts)),
             Err(_) => secrets.unreadable.push(format!("profile `{}`", listed.name)),
         }
     }
@@ -118,9 +142,12 @@ fn of_client(name: &ClientName, facts: &clients::Facts) -> Vec<Dated> {
     let holds = |field| facts.secrets.contains(&field);
     let current = holds(SealedField::ClientSecret)
         .then(|| dated(ProviderSecret::ClientSecret(name.clone()), facts.client.secret_set_at));
-    let old = holds(SealedField::ClientSecretPrevious)
-        .then(|| dated(ProviderSecret::OldClientSecret(name.clone()), None));
-    old.into_iter().chain(current).collect()
+    let beside = |field, secret: fn(ClientName) -> ProviderSecret| {
+        holds(field).then(|| dated(secret(name.clone()), None))
+    };
+    let old = beside(SealedField::ClientSecretPrevious, ProviderSecret::OldClientSecret);
+    let new = beside(SealedField::ClientSecretNext, ProviderSecret::NewClientSecret);
+    [old, new, current].into_iter().flatten().collect()
 }
 
 fn of_profile(name: &ProfileName, facts: &registry::Facts) -> Vec<Dated> {
@@ -130,9 +157,13 @@ fn of_profile(name: &ProfileName, facts: &registry::Facts) -> Vec<Dated> {
     // one of his own.
     let grant = profile.grant.as_ref().filter(|grant| grant.refreshable);
     let grant = grant.map(|grant| dated(ProviderSecret::Grant(name.clone()), Some(grant.obtained_at)));
-    let api_key =
-        facts.has_api_key.then(|| dated(ProviderSecret::ApiKey(name.clone()), profile.api_key_set_at));
-    grant.into_iter().chain(api_key).collect()
+    let old = facts
+        .holds(SealedField::RefreshTokenPrevious)
+        .then(|| dated(ProviderSecret::OldGrant(name.clone()), None));
+    let api_key = facts
+        .holds(SealedField::ApiKey)
+        .then(|| dated(ProviderSecret::ApiKey(name.clone()), profile.api_key_set_at));
+    [old, grant, api_key].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -194,8 +225,8 @@ mod tests {
             exports: Default::default(),
             api_key_set_at: key.flatten(),
         };
-        let (has_api_key, is_default) = (key.is_some(), false);
-        let facts = registry::Facts { id: id(), profile, client: None, has_api_key, is_default };
+        let secrets = key.map(|_| SealedField::ApiKey).into_iter().collect();
+        let facts = registry::Facts { id: id(), profile, client: None, secrets, is_default: false };
         registry::Listed { name: name.parse().unwrap(), profile: Ok(facts) }
     }
 
@@ -210,12 +241,12 @@ mod tests {
     fn some() -> Secrets {
         const CURRENT: SealedField = SealedField::ClientSecret;
         of(
-            vec![
+            &[
                 client("web", Some(at(40)), &SealedField::OF_CLIENT),
                 client("old", None, &[CURRENT]),
                 client("public", None, &[]),
             ],
-            vec![
+            &[
                 profile("work", Some((at(30), true)), Some(Some(at(20)))),
                 profile("fresh", Some((at(50), true)), Some(None)),
                 profile("short", Some((at(10), false)), None),
@@ -230,6 +261,7 @@ mod tests {
             lines(&some()),
             [
                 "client_secret_previous web ?",
+                "client_secret_next web ?",
                 "client_secret old ?",
                 "api_key fresh ?",
                 "api_key work 20",
@@ -246,10 +278,16 @@ mod tests {
 
         assert_eq!(
             left,
-            ["client_secret_previous web ?", "client_secret old ?", "api_key fresh ?", "api_key work 20"]
+            [
+                "client_secret_previous web ?",
+                "client_secret_next web ?",
+                "client_secret old ?",
+                "api_key fresh ?",
+                "api_key work 20"
+            ]
         );
-        assert_eq!(some().from_before(at(31)).found.len(), 5);
-        assert_eq!(some().from_before(at(0)).found.len(), 3);
+        assert_eq!(some().from_before(at(31)).found.len(), 6);
+        assert_eq!(some().from_before(at(0)).found.len(), 4);
     }
 
     #[test]
@@ -260,6 +298,6 @@ mod tests {
         let profiles =
             vec![registry::Listed { name: "torn".parse().unwrap(), profile: Err(Error::ManifestMissing) }];
 
-        assert_eq!(of(clients, profiles).unreadable, ["client `broken`", "profile `torn`"]);
+        assert_eq!(of(&clients, &profiles).unreadable, ["client `broken`", "profile `torn`"]);
     }
 }

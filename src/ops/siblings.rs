@@ -58,11 +58,13 @@ fn same_client(
     vault: &Unlocked,
     profile: &Loaded<Profile>,
 ) -> Result<BTreeMap<DocumentId, ProfileName>, Error> {
-    let mut found = BTreeMap::new();
+    let mut found: BTreeMap<DocumentId, (u64, ProfileName)> = BTreeMap::new();
     for name in ctx.store.profiles()? {
         match vault.find_profile(ctx, &name) {
             Ok(Some(other)) if other.facts.client == profile.facts.client => {
-                found.insert(other.document.id().clone(), name);
+                // An interrupted rename leaves two of them; the newer one counts.
+                let newest = found.entry(other.document.id().clone()).or_insert_with(|| (0, name.clone()));
+                *newest = newest.clone().max((other.document.generation(), name));
             }
             Ok(_) => {}
             // Damage elsewhere must not keep anybody from logging out.
@@ -70,12 +72,21 @@ fn same_client(
         }
     }
     found.remove(profile.document.id());
-    Ok(found)
+    Ok(found.into_iter().map(|(id, (_, name))| (id, name)).collect())
 }
 
 fn is_sibling(profile: &Profile, other: &Profile) -> bool {
     let is_live = other.grant.as_ref().is_some_and(|grant| grant.state == GrantState::Live);
     is_live && other.client == profile.client && other.account.may_be(&profile.account)
+}
+
+/// Lets the next use of `sibling` show whether its grant is alive: a cached token may have ended with it.
+pub(super) fn put_in_doubt(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    sibling: &Loaded<Profile>,
+) -> Result<(), Error> {
+    cache::forget(ctx, vault, sibling)
 }
 
 /// Notes that the provider has ended the grant of `sibling`, whose bytes are kept.

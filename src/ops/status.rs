@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::registry::{self, Facts, Listed};
-use super::{Context, Error, Vault};
+use super::secrets::{self, ProviderSecret};
+use super::{Context, Error, Vault, clients};
 use crate::domain::{DocumentId, KeyId, ProfileName, VaultId};
 use crate::oauth::diagnosis::{self, Warning};
 use crate::seal::Document;
@@ -21,6 +22,8 @@ pub struct Status {
     pub pin: Option<Pin>,
     /// The kinds of its key slots.
     pub slots: Vec<&'static str>,
+    /// What rotations have left beside the secrets in use.
+    pub unfinished: Vec<ProviderSecret>,
     /// Its profiles.
     pub profiles: Vec<ProfileStatus>,
 }
@@ -52,6 +55,7 @@ pub fn status(ctx: Context<'_>, name: Option<&ProfileName>) -> Result<Status, Er
         kid: vault.kid().clone(),
         pin: ctx.memory.pin(vault.id())?,
         slots: vault.manifest().slots.iter().map(|slot| slot.kind.as_str()).collect(),
+        unfinished: secrets::unfinished(&clients::list(ctx)?, &listed),
         profiles: listed.into_iter().map(|listed| profile_status(ctx, vault.id(), listed)).collect(),
     })
 }

@@ -235,6 +235,24 @@ fn what_renews_ends_or_copies_a_login_leaves_a_line() {
 }
 
 #[test]
+fn each_of_several_logouts_leaves_a_line_of_its_own() {
+    let (provider, home) = logged_in();
+    home.add_profile(&provider, "other").expect_code(0);
+    provider.script(Endpoint::Revoke, vec![Fault::Pass, Fault::unavailable(7)]);
+    let before = lines(&home).len();
+
+    let _ = home.run(&["logout", "--all"]).expect_code(13);
+
+    let told = |line: &Value| (line["profile"].clone(), line["result"].clone(), line["exit"].clone());
+    let told: Vec<_> = lines(&home)[before..].iter().map(told).collect();
+    let later = json!("try later");
+    assert_eq!(told[0], (json!("other"), json!("ok"), Value::Null));
+    assert_eq!(told[1], (json!("work"), later, json!(8)));
+    assert_eq!((&told[2].0, &told[2].2, told.len()), (&Value::Null, &json!(13), 3));
+    assert!(lines(&home)[before..].iter().all(|line| line["what"] == "logout"));
+}
+
+#[test]
 fn a_new_passphrase_leaves_a_line() {
     let home = passphrase_home();
     home.write("new.txt", "another correct horse\n");

@@ -180,7 +180,7 @@ fn a_backup_that_is_killed_anywhere_leaves_a_whole_file_or_none_and_is_simply_ru
         assert!(now == documents, "{step:?}");
     });
     eprintln!("kills of vault backup: {tally:?}, {} states", seen.len());
-    assert!(tally.is_none_or(|tally| tally.killed >= 15), "too few to be true");
+    assert!(tally.is_none_or(|tally| tally.killed >= 8), "too few to be true");
 }
 
 #[test]

@@ -99,6 +99,7 @@ fn a_healthy_vault_is_all_well() {
         "key",
         "slot",
         "login",
+        "secrets",
         "unlock",
         "documents",
         "leftovers",

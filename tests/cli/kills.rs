@@ -16,13 +16,12 @@ use crate::injection::is_there;
 /// that sleeps already, and this shifts the numbers of the writes that follow.
 const SHIFTS: [isize; 9] = [0, 1, -1, 2, 0, 1, -1, 2, -2];
 
-/// Calls that change what others can see: files, locks, what was sent, and what a server learns of a
-/// reader.
-const CHANGES: [&str; 19] = [
+/// Calls that change what others can see: files, what was sent, and what a server learns of a reader. Locks
+/// are none: they go with the process that has taken them.
+const CHANGES: [&str; 18] = [
     "openat",
     "open",
     "mkdir",
-    "flock",
     "write",
     "ftruncate",
     "fsync",
@@ -97,6 +96,8 @@ pub struct Step {
     pub file: Option<String>,
     /// Counted from 1, for each thread, name and file on its own.
     pub number_at_file: usize,
+    /// Whether it changes what is outside of the process.
+    pub is_change: bool,
 }
 
 /// What a kill loop has done.
@@ -118,7 +119,7 @@ impl Subject<'_> {
     /// The same at the calls that change what is outside of the process, and at its end. A kill at any
     /// other call leaves what the kill at the next one of these leaves.
     pub fn kill_at_changes(&self, after: impl FnMut(&Step)) -> Option<Tally> {
-        self.kill_where(|step| CHANGES.contains(&step.name.as_str()), after)
+        self.kill_where(|step| step.is_change, after)
     }
 
     fn kill_where(&self, which: impl Fn(&Step) -> bool, mut after: impl FnMut(&Step)) -> Option<Tally> {
@@ -233,10 +234,21 @@ fn parse(log: &str, home: &Home) -> Vec<Step> {
         };
         let number = count(None);
         let number_at_file = file.clone().map_or(0, |file| count(Some(file)));
-        let name = name.to_owned();
-        steps.push(Step { is_main: main == Some(thread), name, number, file, number_at_file });
+        let (is_main, is_change, name) = (main == Some(thread), is_change(name, rest), name.to_owned());
+        steps.push(Step { is_main, name, number, file, number_at_file, is_change });
     }
     steps
+}
+
+/// Whether a call with these arguments changes what is outside of the process. To open a file that is there
+/// does not, and neither does a `write` that wakes a thread.
+fn is_change(name: &str, arguments: &str) -> bool {
+    let is_idle = match name {
+        "open" | "openat" => !arguments.contains("O_CREAT") && !arguments.contains("O_TRUNC"),
+        "write" => arguments.contains("<anon_inode:"),
+        _ => false,
+    };
+    CHANGES.contains(&name) && !is_idle
 }
 
 /// With `-f`, each line begins with the id of its thread.

@@ -1,5 +1,6 @@
 //! `vault logout`: the provider ends the grant, and only then it is forgotten.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json as value};
@@ -21,12 +22,17 @@ fn assert_logged_out(home: &Home, name: &str) {
     let profile = json(home.profile(name));
     assert_eq!(profile["grant"], Value::Null);
     assert_eq!(profile["secrets"].get("refresh_token"), None);
-    let id = profile["id"].as_str().unwrap();
-    let cached = home.files("cache").into_iter().find(|file| file.to_str().unwrap().contains(id));
-    assert_eq!(cached, None);
+    assert_eq!(cached(home, name), None);
     home.run(&["token", name]).expect_code(5).expect_said("is not logged in").expect_said("vault login");
     home.run(&["verify"]).expect_code(0);
     assert_no_stray_file(home);
+}
+
+/// The cached token of a profile.
+pub fn cached(home: &Home, name: &str) -> Option<PathBuf> {
+    let profile = json(home.profile(name));
+    let id = profile["id"].as_str().unwrap();
+    home.files("cache").into_iter().find(|file| file.to_str().unwrap().contains(id))
 }
 
 /// Runs what must fail with `code` and change nothing.
@@ -322,6 +328,47 @@ fn profiles_that_would_lose_their_login_too_are_named_before_anything_is_revoked
     home.run(&["token", "other", "--refresh"]).expect_code(0);
     // What is dead already has nothing to lose.
     home.run(&["logout", "twin"]).expect_code(0);
+}
+
+#[test]
+fn of_a_rename_that_was_interrupted_the_newer_half_is_the_one_that_has_ended() {
+    let (_provider, home) = at_google(&["work", "twin"]);
+    let (old, new) = (home.profile("twin"), home.profile("renamed"));
+    std::fs::copy(&old, &new).unwrap();
+    rewrite(&home, &new, |document| {
+        document["name"] = "renamed".into();
+        document["generation"] = (document["generation"].as_u64().unwrap() + 1).into();
+    });
+    let before = std::fs::read(&old).unwrap();
+
+    home.run(&["logout", "work", "--yes"]).expect_code(0).expect_said("ended with it: `renamed`");
+
+    assert_eq!(json(&new)["grant"]["state"], "dead");
+    assert_eq!(std::fs::read(&old).unwrap(), before);
+}
+
+#[test]
+fn a_login_that_had_ended_before_takes_no_later_login_with_it() {
+    let (provider, home) = at_google(&["work", "twin"]);
+    provider.revoke_user_grant("desktop", "me@example.com");
+    home.consent(&["login", "twin", "--no-browser"]).expect_code(0);
+
+    home.run(&["logout", "work", "--yes"]).expect_code(0).expect_unsaid("twin");
+
+    assert_logged_out(&home, "work");
+    home.run(&["token", "twin"]).answer();
+    home.run(&["token", "twin", "--refresh"]).answer();
+}
+
+#[test]
+fn a_login_that_may_have_ended_with_another_is_not_answered_from_the_cache() {
+    let (provider, home) = at_google(&["work", "twin"]);
+    // The second answer says that the token is unknown, which is so because of the first.
+    provider.script(Endpoint::Revoke, vec![Fault::CommitThenReset]);
+
+    home.run(&["logout", "work", "--yes"]).expect_code(0);
+
+    home.run(&["token", "twin"]).expect_code(5).expect_said("no longer accepts");
 }
 
 #[test]

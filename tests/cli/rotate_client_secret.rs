@@ -111,6 +111,7 @@ fn the_old_secret_is_forgotten_when_it_is_said_to_be_disabled() {
     let drop_old = ["rotate", "client-secret", CLIENT, "--drop-old"];
     let _ = home.run(&drop_old).expect_code(0).expect_said("No old secret of client `127.0.0.1` is kept");
     let _ = home.run(&ROTATE).expect_code(0);
+    assert_unfinished(home, CLIENT, "client_secret_previous", &drop_old);
     let shown = home.run(&["client", "show", CLIENT]).answer();
     assert!(
         shown.contains("Old secret:") && shown.contains("kept; run `vault rotate client-secret"),
@@ -300,6 +301,7 @@ fn a_run_that_was_interrupted_is_finished_without_the_secret() {
 
     let shown = stage.home.run(&["client", "show", CLIENT]).answer();
     assert!(shown.contains("waits for its proof; run `vault rotate client-secret 127.0.0.1`"), "{shown}");
+    assert_unfinished(&stage.home, "127.0.0.1", "client_secret_next", &ROTATE[..3]);
     expect_refreshes(&stage.home);
     let rotate = ["rotate", "client-secret", CLIENT];
     let _ = stage.home.run(&rotate).expect_code(0).expect_said("Going on with the new secret");
@@ -350,6 +352,24 @@ fn another_secret_takes_the_place_of_one_that_waits() {
         &stage.home,
         &[("client_secret", "GOCSPX-third"), ("client_secret_previous", CLIENT_SECRET)],
     );
+}
+
+/// Status, doctor and the list of secrets name what a rotation has left, with the command that finishes it.
+#[track_caller]
+pub fn assert_unfinished(home: &Home, owner: &str, kind: &str, command: &[&str]) {
+    let command = format!("vault {}", command.join(" "));
+    let status: Value = serde_json::from_str(&home.run(&["status", "--json"]).answer()).unwrap();
+    let expected = serde_json::json!([{"kind": kind, "of": owner, "finished_by": command}]);
+    assert_eq!(status["vault"]["unfinished"], expected);
+    let said = home.run(&["status"]).answer();
+    assert!(said.contains("Unfinished:") && said.contains(&format!("run `{command}`")), "{said}");
+    let listed: Value = serde_json::from_str(&home.run(&["rotate", "list", "--json"]).answer()).unwrap();
+    let is_it = |it: &Value| it["kind"] == kind && it["of"] == owner && it["renewed_by"] == *command;
+    assert!(listed["secrets"].as_array().unwrap().iter().any(is_it), "{listed}");
+    let checks = crate::doctor::doctor(home, &["--offline"], 0);
+    let found = checks.iter().find(|check| check.check == "secrets").unwrap();
+    assert_eq!((found.result.as_str(), &found.fix), ("warning", &command));
+    assert!(found.subject.contains(owner), "{found:?}");
 }
 
 /// Kills a rotation while the provider is asked.

@@ -6,7 +6,10 @@ use crate::expiry::{API_KEY, LONG, assert_no_stray_file, beside, finish, refresh
 use crate::forge;
 use crate::home::{Home, Run};
 use crate::logout::at_google;
+use crate::outside;
 use crate::provider::{Config, Consent, Endpoint, Fault, Provider};
+use crate::rotate_client_secret::assert_unfinished;
+use crate::stage::Stage;
 use crate::tree::{json, stored};
 
 const ROTATE: [&str; 4] = ["rotate", "grant", "work", "--no-browser"];
@@ -134,6 +137,7 @@ fn an_old_token_that_cannot_be_revoked_now_is_kept_sealed_and_retired_without_a_
     let (provider, home, old) = unretired();
     assert_eq!(previous(&home).as_deref(), Some(&*old));
     home.run(&["verify"]).expect_code(0);
+    assert_unfinished(&home, "work", "refresh_token_previous", &ROTATE[..3]);
     // The new login works meanwhile, and a change of the profile loses nothing.
     home.run(&["token", "work", "--refresh"]).answer();
     home.run(&["edit", "work", "--set", "T=access_token"]).expect_code(0);
@@ -141,7 +145,8 @@ fn an_old_token_that_cannot_be_revoked_now_is_kept_sealed_and_retired_without_a_
 
     let run = home.run(&["rotate", "grant", "work", "--no-input"]).expect_code(0);
 
-    let _ = run.expect_said("the refresh token before is revoked");
+    let _ =
+        run.expect_said("an earlier rotation, without a new consent: the refresh token before is revoked");
     assert_eq!(provider.count(Endpoint::Authorize), consents);
     assert_eq!(provider.requests_to(Endpoint::Revoke)[1].field("token"), Some(&*old));
     assert_renewed(&provider, &home, &old);
@@ -216,6 +221,49 @@ fn a_provider_that_gives_the_same_refresh_token_or_none_retires_nothing() {
         assert_eq!(refresh_token(&home), old);
         home.run(&["token", "work", "--refresh"]).answer();
     }
+}
+
+#[test]
+fn an_old_token_that_the_provider_refuses_is_retired_even_if_no_other_takes_its_place() {
+    let (provider, home, old) = logged_in();
+    provider.revoke_user_grant("desktop", "me@example.com");
+    home.run(&["token", "work", "--refresh"]).expect_code(5);
+    provider.amend(Endpoint::Token, value!({"refresh_token": null}));
+
+    let run = home.consent(&ROTATE).expect_code(0);
+
+    let _ = run.expect_said("the provider gave no refresh token").expect_said("before is revoked");
+    assert_eq!(provider.requests_to(Endpoint::Revoke)[0].field("token"), Some(&*old));
+    assert_eq!(previous(&home), None);
+    home.run(&["token", "work"]).answer();
+}
+
+#[test]
+fn once_the_new_login_is_saved_no_failure_says_that_nothing_has_changed() {
+    if !outside::have(&["strace"]) {
+        return;
+    }
+    let stage = Stage::with_grace();
+    let _ = rotate_traced(&stage.home, &[]).expect_code(0);
+    let locks = std::fs::read_to_string(stage.home.path("trace")).unwrap().lines().count();
+    let mut unfinished = 0;
+    for lock in 1..=locks {
+        stage.reset();
+        let run = rotate_traced(&stage.home, &["-e", &format!("inject=flock:error=ENOLCK:when={lock}")]);
+        let waits = previous(&stage.home).is_some();
+        assert_eq!(run.code == 13, waits, "lock {lock}: {run:?}");
+        unfinished += usize::from(waits);
+    }
+    assert!(unfinished >= 1, "no lock is taken after the new login is saved");
+}
+
+/// A rotation whose locks are traced, with more options for strace.
+fn rotate_traced(home: &Home, options: &[&str]) -> Run {
+    let mut strace = std::process::Command::new("strace");
+    home.prepare(&mut strace);
+    strace.args(["-qq", "-e", "trace=flock"]).args(options).arg("-o").arg(home.path("trace"));
+    strace.arg(crate::home::VAULT).args(ROTATE);
+    Home::consent_to(strace, &ROTATE)
 }
 
 #[test]

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::init::open_or_make;
-use super::rotate::drop_old;
 use super::show::sealed;
 use crate::cli::error::Failure;
+use crate::cli::provider_secrets::command;
 use crate::cli::session::Session;
 use crate::cli::table::{Cell, Tone, details, table};
 use crate::cli::{json, secret_input};
@@ -18,6 +18,7 @@ use crate::domain::{Client, ClientAuth, ClientName, Endpoints, RedirectUri, Seal
 use crate::oauth::client_file::{self, Kind};
 use crate::oauth::provider;
 use crate::ops::clients::{self, Facts, Issuer, Listed, NewClient};
+use crate::ops::secrets::ProviderSecret;
 
 /// List, show, add, rename and remove OAuth clients
 ///
@@ -335,11 +336,13 @@ fn secret_lines(facts: &Facts, now: Timestamp) -> Vec<(&'static str, Cell)> {
     };
     let mut lines = vec![("Secret", secret)];
     if holds(SealedField::ClientSecretNext) {
-        let waits = format!("waits for its proof; run `vault rotate client-secret {}`", facts.client.name);
+        let prove = command(&ProviderSecret::NewClientSecret(facts.client.name.clone()));
+        let waits = format!("waits for its proof; run `{prove}`");
         lines.push(("New secret", Cell::new(waits, Tone::Warning)));
     }
     if holds(SealedField::ClientSecretPrevious) {
-        let kept = format!("kept; run `{}` when it is disabled", drop_old(&facts.client.name));
+        let drop_old = command(&ProviderSecret::OldClientSecret(facts.client.name.clone()));
+        let kept = format!("kept; run `{drop_old}` when it is disabled");
         lines.push(("Old secret", Cell::new(kept, Tone::Warning)));
     }
     lines

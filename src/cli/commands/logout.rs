@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::cli::args::ProfileArg;
-use crate::cli::error::Failure;
+use crate::cli::error::{Failure, outcome_of};
 use crate::cli::exit::Code;
 use crate::cli::hints::grants_page;
 use crate::cli::session::Session;
 use crate::domain::ProfileName;
 use crate::ops;
+use crate::ops::audit::Outcome;
 use crate::ops::logout::{Ending, LoggedOut, MayEnd, Request, logout, logout_all};
 
 /// End a login at the provider and forget it
@@ -43,7 +44,9 @@ pub(super) struct Args {
 pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.unlocked(|ctx, vault| {
         let done = match args.all {
-            true => logout_all(ctx, vault, args.local_only)?,
+            true => logout_all(ctx, vault, args.local_only, &|ctx, result| {
+                session.write_down(ctx, result.as_ref().map_or_else(outcome_of, |_| Outcome::Done));
+            })?,
             false => {
                 let name = args.profile.resolve(session, ctx, vault)?;
                 vec![end_named(session, args.yes, |may_end| {
@@ -115,7 +118,7 @@ fn words(out: &LoggedOut) -> String {
     let name = &out.profile;
     let text = match out.grant {
         Ending::NotLoggedIn => return format!("Profile `{name}` is not logged in"),
-        Ending::Revoked => format!("Profile `{name}` is logged out, and its grant is revoked"),
+        Ending::Revoked | Ending::Gone => format!("Profile `{name}` is logged out, and its grant is revoked"),
         _ => format!("Profile `{name}` is logged out"),
     };
     if out.siblings.is_empty() {
@@ -128,7 +131,7 @@ fn words(out: &LoggedOut) -> String {
 fn as_json(out: &LoggedOut) -> Value {
     let grant = match out.grant {
         Ending::NotLoggedIn => "none",
-        Ending::Revoked => "revoked",
+        Ending::Revoked | Ending::Gone => "revoked",
         Ending::Over => "over",
         Ending::NotAsked | Ending::Unsupported | Ending::NoEndpoint => "alive",
     };

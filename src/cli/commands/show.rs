@@ -9,7 +9,7 @@ use crate::cli::error::Failure;
 use crate::cli::json;
 use crate::cli::session::Session;
 use crate::cli::table::{Cell, Tone, details};
-use crate::domain::{Grant, GrantState};
+use crate::domain::{Grant, GrantState, SealedField};
 use crate::ops::registry::{self, Facts};
 
 /// Show one profile
@@ -41,7 +41,10 @@ fn lines(facts: &Facts, now: Timestamp) -> Vec<(&'static str, Cell)> {
         ("Account", Cell::optional(profile.account.label())),
         ("Provider", (&profile.provider).into()),
         ("Client", Cell::optional(facts.client.as_ref())),
-        ("API key", if facts.has_api_key { sealed(profile.api_key_set_at, now) } else { Cell::none() }),
+        (
+            "API key",
+            if facts.holds(SealedField::ApiKey) { sealed(profile.api_key_set_at, now) } else { Cell::none() },
+        ),
     ];
     lines.extend(grant_lines(profile.grant.as_ref(), now));
     lines.push(("Asked", scope_list(&profile.scopes.asked)));

@@ -8,10 +8,12 @@ use crate::cli::age_words::{age, expiry, short_expiry};
 use crate::cli::args::ProfileArg;
 use crate::cli::error::Failure;
 use crate::cli::json;
+use crate::cli::provider_secrets;
 use crate::cli::session::Session;
 use crate::cli::table::{Cell, Tone, details, table};
 use crate::domain::{Grant, GrantState};
 use crate::ops::hold;
+use crate::ops::secrets::ProviderSecret;
 use crate::ops::status::{ProfileStatus, Status, status};
 
 /// Show how the vault and its logins are, and what needs attention
@@ -68,6 +70,11 @@ fn vault_lines(status: &Status, held_until: Option<Timestamp>, now: Timestamp) -
     if let Some(end) = held_until {
         lines.push(("Key held", expiry(Some(end), now).into()));
     }
+    let unfinished = |secret: &ProviderSecret| {
+        let text = format!("{}: {}", secret.owner(), provider_secrets::unfinished(secret));
+        ("Unfinished", Cell::new(text, Tone::Warning))
+    };
+    lines.extend(status.unfinished.iter().map(unfinished));
     lines
 }
 

@@ -31,6 +31,7 @@ fn answered(response: Response) -> Result<Outcome, Error> {
 fn class(result: &Result<Outcome, Error>) -> &'static str {
     match result {
         Ok(Outcome::Revoked) => "revoked",
+        Ok(Outcome::Unknown) => "unknown",
         Ok(Outcome::Unsupported) => "unsupported",
         Ok(Outcome::NoEndpoint) => "no endpoint",
         Err(Error::Refused(_)) => "refused",
@@ -81,7 +82,7 @@ fn every_answer_of_a_revocation_endpoint_means_what_the_specification_says() {
         (200, "{}", "revoked"),
         (200, "<p>bye</p>", "revoked"),
         (204, "", "revoked"),
-        (400, google, "revoked"),
+        (400, google, "unknown"),
         (400, r#"{"error":"unsupported_token_type"}"#, "unsupported"),
         (400, r#"{"error":"invalid_request"}"#, "refused"),
         (401, r#"{"error":"invalid_client"}"#, "refused"),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::domain::{ClientName, DocumentId, ProfileName};
 use crate::ops::Error;
+use crate::ops::secrets::ProviderSecret;
 use crate::store::Role;
 
 /// How one thing is.
@@ -117,6 +118,8 @@ pub enum Remedy {
     Verify,
     /// Log in.
     Login(ProfileName),
+    /// Finish the rotation that has left this secret.
+    FinishSecret(ProviderSecret),
     /// Complete what was interrupted.
     Complete(ProfileName),
     /// Complete whatever was interrupted elsewhere.

@@ -10,6 +10,7 @@ mod network;
 mod places;
 pub mod plaintext;
 mod program;
+mod rotations;
 
 use std::path::PathBuf;
 
@@ -131,6 +132,7 @@ fn of_vault(ctx: Context<'_>, vault: Vault, request: &Request, on_step: OnStep<'
     let mut checks = keys::pin(ctx, &vault);
     checks.extend(keys::slots(ctx, &vault));
     checks.extend(grants::ages(ctx, request.profile.as_ref()));
+    checks.extend(rotations::checks(ctx));
     let (unlocked, found) = keys::unlock(ctx, vault, request.refresh);
     checks.push(found);
     let why = "the vault was not unlocked";

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::cli::provider_secrets;
 use crate::ops::doctor::Remedy;
 
 /// The words for `remedy`.
@@ -33,6 +34,7 @@ pub(super) fn words(remedy: &Remedy) -> String {
             "vault verify (names each), then put back copies that vault itself wrote".to_owned()
         }
         Remedy::Login(name) => format!("vault login {name}"),
+        Remedy::FinishSecret(secret) => provider_secrets::command(secret),
         Remedy::Complete(name) => format!("vault token {name} --refresh > /dev/null"),
         Remedy::CompleteAny => "the next command that changes the vault completes it by itself".to_owned(),
         Remedy::LookAt(path) => format!("ls -l {} (remove it if the login works)", quoted(path)),

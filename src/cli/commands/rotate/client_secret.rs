@@ -7,11 +7,12 @@ use serde_json::json;
 use crate::cli::error::Failure;
 use crate::cli::hints::{clients_page, some};
 use crate::cli::session::Session;
-use crate::cli::{json, secret_input};
+use crate::cli::{json, provider_secrets, secret_input};
 use crate::domain::{Client, ClientAuth, ClientName, ProfileName, SealedField};
 use crate::oauth::client_file;
 use crate::oauth::provider;
 use crate::ops::rotate_client_secret::{NewSecret, Rotated, drop_previous, rotate};
+use crate::ops::secrets::ProviderSecret;
 use crate::ops::{Context, Loaded, Unlocked, clients};
 
 /// Replace the secret of a client, proven by a refresh
@@ -129,7 +130,8 @@ fn see_to_the_old_one(
     if may_ask && session.terminal().confirm_plainly("Is it disabled there, and may it be forgotten here?") {
         return forget_old(session, ctx, vault, client);
     }
-    session.output.say(&format!("When it is disabled, run: {}", drop_old(client)));
+    let drop_old = provider_secrets::command(&ProviderSecret::OldClientSecret(client.clone()));
+    session.output.say(&format!("When it is disabled, run: {drop_old}"));
     Ok(())
 }
 
@@ -144,11 +146,6 @@ fn forget_old(
         false => format!("No old secret of client `{client}` is kept"),
     });
     Ok(())
-}
-
-/// The command that forgets the old secret of a client.
-pub(in crate::cli::commands) fn drop_old(client: &ClientName) -> String {
-    format!("vault rotate client-secret {client} --drop-old")
 }
 
 /// The client as it is now, for programs.

@@ -53,14 +53,14 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
             return run_compromised(session, ctx, vault, &name, &args);
         }
         if let Some(rotated) = finish(ctx, vault, &name, args.forget_previous)? {
-            return report(session, &rotated);
+            return report(session, &rotated, "has finished an earlier rotation, without a new consent");
         }
         if args.forget_previous {
             session.output.say(&format!("Profile `{name}` has no refresh token that waits to be retired"));
             return Ok(());
         }
         let courier = args.consent.courier(session)?;
-        report(session, &rotate(ctx, vault, &name, &args.consent.renewal(&courier))?)
+        report(session, &rotate(ctx, vault, &name, &args.consent.renewal(&courier))?, "is logged in anew")
     })
 }
 
@@ -80,7 +80,8 @@ fn run_compromised(
     add_profile::report(session, &profile)
 }
 
-fn report(session: &Session, rotated: &Rotated) -> Result<(), Failure> {
+/// Says what has become of the refresh token before; `done` is what else there is to say of the profile.
+fn report(session: &Session, rotated: &Rotated, done: &str) -> Result<(), Failure> {
     let (name, provider) = (&rotated.profile.name, &rotated.profile.provider);
     let page = grants_page(provider);
     match rotated.previous {
@@ -106,7 +107,7 @@ fn report(session: &Session, rotated: &Rotated) -> Result<(), Failure> {
         ),
         _ => "the refresh token before is forgotten".to_owned(),
     };
-    session.output.say(&format!("Profile `{name}` is logged in anew: {text}"));
+    session.output.say(&format!("Profile `{name}` {done}: {text}"));
     Ok(())
 }
 

@@ -8,8 +8,6 @@ mod list;
 
 use clap::Subcommand;
 
-pub(super) use client_secret::drop_old;
-
 use crate::cli::error::Failure;
 use crate::cli::session::Session;
 
