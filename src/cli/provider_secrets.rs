@@ -63,6 +63,13 @@ pub(super) fn command(secret: &ProviderSecret) -> String {
     }
 }
 
+/// The same for a secret that others may have: a token that is only replaced would go on working for them.
+fn renewal(secret: &ProviderSecret, is_compromised: bool) -> String {
+    let command = command(secret);
+    let is_login = matches!(secret, ProviderSecret::Grant(_) | ProviderSecret::OldGrant(_));
+    if is_compromised && is_login { format!("{command} --compromised") } else { command }
+}
+
 /// What is left to do with a secret that a rotation has left, and the command that does it.
 pub(super) fn unfinished(secret: &ProviderSecret) -> String {
     let what = secret.unfinished().unwrap_or("nothing is left to do");
@@ -82,7 +89,8 @@ fn row(dated: &Dated, is_compromised: bool, now: Timestamp) -> Vec<Cell> {
         (Some(_), false) => since.into(),
     };
     let of = dated.secret.owner().to_string();
-    vec![words(&dated.secret).into(), of.into(), (&dated.provider).into(), set, command(&dated.secret).into()]
+    let command = renewal(&dated.secret, is_compromised);
+    vec![words(&dated.secret).into(), of.into(), (&dated.provider).into(), set, command.into()]
 }
 
 fn words(secret: &ProviderSecret) -> &'static str {
@@ -103,6 +111,6 @@ fn object(dated: &Dated, is_compromised: bool) -> Value {
         "provider": dated.provider,
         "set_at": dated.since,
         "compromised": is_compromised,
-        "renewed_by": command(&dated.secret),
+        "renewed_by": renewal(&dated.secret, is_compromised),
     })
 }

@@ -46,6 +46,10 @@ enum Reason {
     Compromise,
 }
 
+/// What no rotation reaches.
+const OLD_COPIES: &str = "Backups and other copies of the vault from before still open with the old key: delete them, and renew \
+                          what is listed";
+
 /// Runs it.
 pub(super) fn run(session: &Session, args: &Args) -> Result<(), Failure> {
     session.with(|ctx| {
@@ -57,7 +61,11 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<(), Failure> {
         let line = Line { session, shown: RefCell::default() };
         let rotated = rotate_key::rotate(ctx, &request, &|phase, done, total| line.at(phase, done, total))?;
         drop(line);
-        report(session, &rotated, secrets::list(ctx)?, ctx.clock.now())
+        report(session, &rotated, secrets::list(ctx)?, ctx.clock.now())?;
+        if args.reason == Reason::Compromise {
+            session.output.say(OLD_COPIES);
+        }
+        Ok(())
     })
 }
 
