@@ -246,8 +246,14 @@ pub trait Store: Send + Sync {
     /// If it cannot be listed.
     fn kept_aside(&self, vault: &VaultId) -> Result<Vec<String>, Error>;
 
-    /// Makes durable what others have put in its place, and removes what killed writers have left
-    /// half-written. The caller holds the vault lock alone.
+    /// Makes durable what others have put in its place.
+    ///
+    /// # Errors
+    ///
+    /// If storage fails.
+    fn sync(&self, vault: &VaultId) -> Result<(), Error>;
+
+    /// The same, cached tokens too, and removes what killed writers have left half-written. The caller holds the vault lock alone.
     ///
     /// # Errors
     ///

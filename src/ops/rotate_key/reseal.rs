@@ -13,9 +13,10 @@ use crate::system::{Deferral, is_asked_to_end};
 /// Makes durable that a rotation is under way. A run that was killed may not have: after a power loss, nobody
 /// would know the key of the documents that were sealed anew since.
 pub(super) fn settle(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
-    let settled = vault.lock(ctx, Access::Exclusive).and_then(|_lock| Ok(ctx.store.settle(&vault.id)?));
     let total = documents::names(ctx)?.len();
-    settled.map_err(|error| Error::KeyPartlyRotated { done: 0, total, source: Some(Box::new(error)) })
+    let stopped = |error| Error::KeyPartlyRotated { done: 0, total, source: Some(Box::new(error)) };
+    // No lock: nothing is changed, and others may be waiting for a provider.
+    ctx.store.sync(&vault.id).map_err(Error::from).map_err(stopped)
 }
 
 /// Seals every document that is there to the new key. What comes meanwhile is under it already.

@@ -277,6 +277,10 @@ impl Store for Directory {
         Ok(sorted(found.into_iter()))
     }
 
+    fn sync(&self, vault: &VaultId) -> Result<(), Error> {
+        self.sync_folders(vault)
+    }
+
     fn settle(&self, vault: &VaultId) -> Result<(), Error> {
         self.settle_all(vault)
     }

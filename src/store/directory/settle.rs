@@ -14,7 +14,14 @@ impl Directory {
         for id in self.tokens(vault)? {
             self.files.sync(&self.path(&Name::Token(vault.clone(), id)))?;
         }
-        self.written_folders(vault).iter().try_for_each(|folder| self.settle_folder(folder))
+        self.written_folders(vault).iter().try_for_each(|folder| self.remove_half_written(folder))?;
+        self.sync_folders(vault)
+    }
+
+    /// Makes the names of all documents durable. Their content was before they got them.
+    pub(super) fn sync_folders(&self, vault: &VaultId) -> Result<(), Error> {
+        let mut folders = self.written_folders(vault).into_iter();
+        folders.try_for_each(|folder| self.files.sync_directory_if_there(&folder.join("any")))
     }
 
     /// The folders in which documents, successors or tokens are written.
@@ -24,11 +31,11 @@ impl Directory {
         [place.clone(), place.join(CLIENTS), place.join(PROFILES), cache, self.second_places(vault)]
     }
 
-    fn settle_folder(&self, folder: &Path) -> Result<(), Error> {
+    fn remove_half_written(&self, folder: &Path) -> Result<(), Error> {
         let files = self.files.list(folder)?;
         for file in files.iter().filter(|file| file.to_string_lossy().ends_with(TEMPORARY)) {
             self.files.remove(&folder.join(file))?;
         }
-        self.files.sync_directory_if_there(&folder.join("any"))
+        Ok(())
     }
 }
