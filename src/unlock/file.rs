@@ -55,8 +55,9 @@ pub(super) fn read_up_to(path: &Path, limit: u64) -> Result<Content, Error> {
     if !found.is_file() {
         return Err(Error::NotRegular(path.to_owned()));
     }
-    // One allocation, so that no copy stays behind in a buffer that grew.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(found.len().min(limit) as usize + 1));
+    // One allocation, so that no copy stays behind in a buffer that grew; with so much to spare that
+    // `read_to_end` does not look for the end with a small buffer of its own.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(found.len().min(limit) as usize + 64));
     file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > limit {
         return Err(Error::TooLarge { path: path.to_owned(), limit });
