@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use super::error::BackupFile;
-use super::{Context, Error, Notice, Unlocked, documents, recover, rename, rescue, vault, verify};
+use super::{Context, Error, Notice, Unlocked, documents, recover, rescue, vault, verify};
 use crate::domain::{KeyId, VaultId};
-use crate::seal::{Backup, Format, KeyRing, Manifest, Part};
+use crate::seal::{Backup, BackupError, Format, KeyRing, Manifest, Part};
 use crate::store::{Access, Name};
 use crate::system::{check_free, take_back, write_new};
 use crate::unlock::backup::{self, Sealing};
@@ -82,7 +81,8 @@ fn summary(backup: &Backup, bytes: usize, proof: Proof) -> Summary {
 fn gather(ctx: Context<'_>, vault: &Unlocked, on_step: &dyn Fn(usize, usize)) -> Result<Backup, Error> {
     let _lock = verify::lock_if_writable(ctx, vault, Access::Exclusive)?;
     check_one_key(ctx, vault)?;
-    settle(ctx, vault)?;
+    // So that the newest state is what is backed up.
+    recover::everything(ctx, vault)?;
     verify::verify_locked(ctx, vault, on_step)?;
     warn_of_rescues(ctx, vault)?;
     let mut documents = Vec::new();
@@ -104,17 +104,6 @@ fn check_one_key(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
         Some(_) => Err(Error::RotationUnfinished),
         None => Ok(()),
     }
-}
-
-/// Completes what interrupted writers have left, so that the newest state is what is backed up.
-fn settle(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
-    rename::finish(ctx, vault)?;
-    for name in ctx.store.unfinished(&vault.id)? {
-        if let Name::Profile(name) = name {
-            recover::recover(ctx, vault, &name)?;
-        }
-    }
-    Ok(())
 }
 
 /// What was only printed is in no backup.
@@ -158,4 +147,27 @@ fn prove(
     let is_the_same = *opened == *content;
     Backup::parse(&opened).map_err(about.refused())?;
     if is_the_same { Ok(Proof::Opened) } else { Err(about.not_proven()) }
+}
+
+/// A backup, to be named in the errors about it.
+pub(super) struct BackupFile(String);
+
+impl BackupFile {
+    pub(super) fn at(file: &Path) -> Self {
+        Self(file.display().to_string())
+    }
+
+    pub(super) fn refused(&self) -> impl FnOnce(BackupError) -> Error {
+        let file = self.0.clone();
+        move |source| Error::Backup { file, source }
+    }
+
+    pub(super) fn not_opened(&self) -> impl FnOnce(backup::Error) -> Error {
+        let file = self.0.clone();
+        move |source| Error::BackupNotOpened { file, source }
+    }
+
+    pub(super) fn not_proven(&self) -> Error {
+        Error::BackupNotProven { file: self.0.clone() }
+    }
 }

@@ -473,29 +473,6 @@ fn listed(profiles: &[ProfileName]) -> String {
     names.join(", ")
 }
 
-/// A backup, to be named in the errors about it.
-pub(super) struct BackupFile(String);
-
-impl BackupFile {
-    pub(super) fn at(file: &std::path::Path) -> Self {
-        Self(file.display().to_string())
-    }
-
-    pub(super) fn refused(&self) -> impl FnOnce(seal::BackupError) -> Error {
-        let file = self.0.clone();
-        move |source| Error::Backup { file, source }
-    }
-
-    pub(super) fn not_opened(&self) -> impl FnOnce(unlock::backup::Error) -> Error {
-        let file = self.0.clone();
-        move |source| Error::BackupNotOpened { file, source }
-    }
-
-    pub(super) fn not_proven(&self) -> Error {
-        Error::BackupNotProven { file: self.0.clone() }
-    }
-}
-
 fn no_passphrase(slot: Option<&DocumentId>) -> String {
     match slot {
         Some(slot) => format!("the key slot {slot} has no passphrase"),

@@ -1,7 +1,6 @@
 //! What an interrupted writer has left: completed, remembered, or kept for a person to look at.
 
-use super::documents;
-use super::{Context, Error, Notice, Unlocked};
+use super::{Context, Error, Notice, Unlocked, documents, rename};
 use crate::domain::{Profile, ProfileName};
 use crate::seal::{self, Document, Format};
 use crate::store::{self, Access, Leftover, Name, Place, Target};
@@ -28,6 +27,19 @@ pub(super) fn settle(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> 
     }
     let _lock = vault.lock(ctx, Access::Exclusive)?;
     recover(ctx, vault, name).map(|_| ())
+}
+
+/// Completes whatever interrupted writers have left in the whole vault, renames too. The caller holds the
+/// vault lock alone.
+pub(super) fn everything(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
+    rename::finish(ctx, vault)?;
+    for name in ctx.store.unfinished(&vault.id)? {
+        // Only profiles have successors.
+        if let Name::Profile(name) = &name {
+            recover(ctx, vault, name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Completes what an interrupted writer of `name` has left. The caller holds the grant's lock, or

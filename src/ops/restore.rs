@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::error::BackupFile;
+use super::backup::BackupFile;
 use super::init::{FirstSlot, make_slot};
 use super::vault::{check_slots, remember, warn_unless_saved, with_remembered};
 use super::{Context, Error, Notice, documents, key_slots};

@@ -1,6 +1,6 @@
 //! The end of a rotation: what is left, the proof, the switch, and the old key dropped.
 
-use super::super::{Context, Error, Loaded, Unlocked, documents, recover, rename, rescue, vault};
+use super::super::{Context, Error, Loaded, Unlocked, documents, recover, rescue, vault};
 use super::reseal::{self, End};
 use super::{OnStep, Request, Rotated, begin, target};
 use crate::domain::{KeyId, KeySlot, SlotKind};
@@ -34,13 +34,7 @@ pub(super) fn finish(
 /// What came or was renamed meanwhile, what interrupted writers have left, and tokens of nobody. The caller
 /// holds the vault lock alone.
 fn sweep(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
-    rename::finish(ctx, vault)?;
-    for name in ctx.store.unfinished(&vault.id)? {
-        // Only profiles have successors.
-        if let Name::Profile(name) = &name {
-            recover::recover(ctx, vault, name)?;
-        }
-    }
+    recover::everything(ctx, vault)?;
     for name in documents::names(ctx)? {
         reseal::one(ctx, vault, &name)?;
     }
