@@ -2,6 +2,7 @@
 
 pub mod agent_protocol;
 mod client;
+mod count;
 mod field;
 mod grant;
 mod id;
@@ -15,6 +16,7 @@ mod token;
 mod variable;
 
 pub use client::{Binding, Client, ClientAuth, Endpoints};
+pub use count::counted;
 pub use field::{Field, SealedField, UnknownField};
 pub use grant::{Grant, GrantState, renewal_after};
 pub use id::{DocumentId, InvalidId, KeyId, VaultId};

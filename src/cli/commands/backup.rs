@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::init::{absolute, given_or_typed};
-use super::verify::counted;
 use crate::cli::error::Failure;
 use crate::cli::exit::Code;
 use crate::cli::session::Session;
+use crate::domain::counted;
 use crate::ops::backup::{self, Proof, Summary};
 use crate::unlock::backup::Sealing;
 use crate::unlock::passphrase;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::init::{SlotArgs, absolute};
-use super::verify::counted;
 use crate::cli::error::Failure;
 use crate::cli::exit::Code;
 use crate::cli::session::Session;
+use crate::domain::counted;
 use crate::ops::Context;
 use crate::ops::init::FirstSlot;
 use crate::ops::restore::{self, Restored};

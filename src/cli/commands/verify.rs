@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::error::Failure;
 use crate::cli::session::Session;
+use crate::domain::counted;
 use crate::ops::verify::{self, Summary};
 use crate::ops::{self, Context, Unlocked, Vault};
 
@@ -65,11 +66,6 @@ fn as_json(session: &Session, verified: Result<Summary, ops::Error>) -> Result<(
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// `1 document`, `2 documents`.
-pub(super) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The vault, with every document in it accepted as it is now.

@@ -3,9 +3,8 @@
 use jiff::Timestamp;
 
 use super::check::{Check, Remedy, Subject, Trouble};
-use super::program::counted;
 use super::{OnStep, Request};
-use crate::domain::{Grant, GrantState, ProfileName};
+use crate::domain::{Grant, GrantState, ProfileName, counted};
 use crate::oauth::diagnosis::Warning;
 use crate::ops::status::{ProfileStatus, status};
 use crate::ops::{Context, Unlocked, token};

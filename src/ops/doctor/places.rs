@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::OnStep;
 use super::check::{Check, Remedy, Subject, Trouble};
-use super::program::counted;
+use crate::domain::counted;
 use crate::ops::{Context, Unlocked, rename, rescue, verify};
 use crate::store::{Examination, ExaminedPlace, Loose, Name, Remains, Role};
 use crate::system::{FileSystem, Kind, Nature};

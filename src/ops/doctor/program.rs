@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Surroundings;
 use super::check::{Check, Remedy, Subject};
+use crate::domain::counted;
 
 /// What a variable does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,9 +123,4 @@ fn programs(search_path: &[PathBuf]) -> Vec<PathBuf> {
 
 fn real(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
-}
-
-/// `1 file`, `2 files`.
-pub(super) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

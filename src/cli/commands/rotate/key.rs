@@ -10,6 +10,7 @@ use crate::cli::error::Failure;
 use crate::cli::progress::Progress;
 use crate::cli::provider_secrets;
 use crate::cli::session::Session;
+use crate::domain::counted;
 use crate::ops::rotate_key::{self, Phase, Request, Rotated};
 use crate::ops::secrets::{self, Secrets};
 
@@ -110,12 +111,9 @@ fn report(session: &Session, rotated: &Rotated, secrets: Secrets, now: Timestamp
         return session.output.json("rotation", rotation);
     }
     let begun = if rotated.is_resumed { "Finished the rotation" } else { "Rotated the vault key" };
-    let documents = if rotated.documents == 1 {
-        "1 document is".into()
-    } else {
-        format!("{} documents are", rotated.documents)
-    };
-    session.output.say(&format!("{begun}: {documents} sealed to {}", rotated.kid));
+    let documents = counted(rotated.documents, "document");
+    let are = if rotated.documents == 1 { "is" } else { "are" };
+    session.output.say(&format!("{begun}: {documents} {are} sealed to {}", rotated.kid));
     session.output.say(&format!("On another machine with this vault: vault key accept {}", rotated.kid));
     provider_secrets::tell_what_is_left(session.output, secrets, now)
 }
