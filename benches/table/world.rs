@@ -215,6 +215,8 @@ fn client(server: &Server) -> Result<Client, String> {
 fn work(client: DocumentId) -> Result<Profile, String> {
     let scopes = "mail".parse::<vault::domain::Scopes>().map_err(text)?;
     Ok(Profile {
+        hosts: Default::default(),
+        project: None,
         name: "work".parse().map_err(text)?,
         provider: "localhost".to_owned(),
         account: Account { email: Some("me@example.com".to_owned()), subject: Some("1001".to_owned()) },

@@ -62,6 +62,13 @@ impl Failure {
         Self::of(Code::Bug, error).messages
     }
 
+    /// The whole of it in one line, for a program that shows it to its user.
+    pub(super) fn in_one_line(&self) -> String {
+        let text = self.messages.join(": ");
+        let text = self.hints.iter().fold(text, |text, hint| format!("{text}; {hint}"));
+        printable(&text).into_owned()
+    }
+
     /// How this is written down.
     pub(super) fn outcome(&self) -> Outcome {
         outcome(self.status)
@@ -190,6 +197,7 @@ fn code(error: &ops::Error) -> Code {
         | E::NoPassphrase { .. } => Code::NotFound,
         E::NoDefault { .. }
         | E::WhichSlot { .. }
+        | E::WhichProfile { .. }
         | E::Usage(_)
         | E::VaultExists { .. }
         | E::ProfileExists { .. }
@@ -198,6 +206,7 @@ fn code(error: &ops::Error) -> Code {
         | E::ClientInUse { .. }
         | E::OtherAccount { .. }
         | E::LastSlot
+        | E::ScopesNotGranted { .. }
         | E::LivesElsewhere { .. }
         | E::WouldForgetLogin { .. }
         | E::AccountUnknown { .. }

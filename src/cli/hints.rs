@@ -117,6 +117,11 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
             format!("if the secret is a new one, run `vault rotate client-secret {client}` first; its profiles follow")
         }
         E::ClientInUse { .. } => "remove these profiles, or link them to another client, first".into(),
+        E::ScopesNotGranted { profile, missing } => {
+            let scopes: String = missing.iter().map(|scope| format!(" --scope {scope}")).collect();
+            format!("run `vault login {profile}{scopes}`")
+        }
+        E::WhichProfile { .. } => "name one with `--profile`".into(),
         E::LoginNeeded { profile, .. } => format!("run `vault login {profile}`"),
         E::NotRevoked { profile, source } => return not_revoked_hints(profile.as_str(), source),
         E::EndsSiblings { .. } => {

@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod complete;
 mod courier;
+mod desk;
 mod environment;
 mod error;
 pub mod exit;

@@ -73,20 +73,41 @@ impl Session {
     ///
     /// A secret is to be printed only after this has returned: whoever has it is in the log then.
     pub(super) fn with<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
+        self.run(&self.audit, self.may_ask_secrets(), work)
+    }
+
+    /// The same for something that happens beside the command, asked for by another program: it has a line of
+    /// its own, and asks nobody.
+    pub(super) fn aside<T>(
+        &self,
+        what: &str,
+        work: impl FnOnce(Context<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.run(&audit::Entry::new(what), false, work)
+    }
+
+    fn run<T>(
+        &self,
+        audit: &audit::Entry,
+        may_ask: bool,
+        work: impl FnOnce(Context<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let agent = self.agent();
+        // A keychain can ask too, in a window of its own.
+        let silent = (!may_ask).then(|| keychain::system(false));
         let ways = Ways {
             prompt: &Terminal,
-            keychain: &*self.keychain,
+            keychain: silent.as_deref().unwrap_or(&*self.keychain),
             agent: agent.as_ref(),
             identities: self.identities(),
             passphrase: self.passphrase()?,
-            may_ask: self.may_ask_secrets(),
+            may_ask,
         };
         let ctx = Context {
             store: &self.store,
             memory: &self.store,
             journal: &self.store,
-            audit: &self.audit,
+            audit,
             http: &self.http,
             clock: &SystemClock,
             ways: &ways,

@@ -1,11 +1,11 @@
 //! A profile: the link of account, client, scopes, grant and API key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{DocumentId, Field, Grant, ProfileName, Scopes, VariableName};
+use super::{DocumentId, Field, Grant, Host, ProfileName, Scopes, Use, VariableName};
 
 /// Whose account it is, as the provider says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,9 +84,22 @@ pub struct Profile {
     /// Variables beside the provider's default ones.
     #[serde(default)]
     pub exports: BTreeMap<VariableName, Field>,
+    /// The hosts that its token may be sent to, and by whom.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hosts: BTreeMap<Use, BTreeSet<Host>>,
+    /// The Google Cloud project that its requests are counted for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
     /// When its API key came into the vault, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key_set_at: Option<Timestamp>,
+}
+
+impl Profile {
+    /// Whether it is bound to exactly this host.
+    pub fn is_bound_to(&self, need: Use, host: &Host) -> bool {
+        self.hosts.get(&need).is_some_and(|hosts| hosts.contains(host))
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `vault add-profile`: links an account, a client and scopes, and logs in.
 
+use std::collections::BTreeMap;
+
 use secrecy::SecretString;
 
 use super::clients::{self, Candidate, NewClient};
@@ -107,6 +109,8 @@ impl Plan {
             scopes: ScopeRecord { asked, granted: Scopes::default() },
             grant: None,
             exports: Default::default(),
+            hosts: BTreeMap::new(),
+            project: None,
             api_key_set_at: new.api_key.is_some().then(|| ctx.clock.now()),
         };
         Ok(Self { profile, candidate, api_key: new.api_key, client_was_named })

@@ -4,7 +4,9 @@ use secrecy::SecretString;
 
 use super::turn::in_turn;
 use super::{Context, Error, Loaded, Unlocked, client_secret, documents, rescue};
-use crate::domain::{Account, Binding, ClientName, Field, Profile, ProfileName, SealedField, VariableName};
+use crate::domain::{
+    Account, Binding, ClientName, Field, Host, Profile, ProfileName, SealedField, Use, VariableName,
+};
 use crate::seal::{Draft, Format};
 use crate::store::{Expected, Name};
 
@@ -21,6 +23,12 @@ pub struct Changes {
     pub api_key: Option<SecretString>,
     /// Another account; the next login must be of it.
     pub account: Option<String>,
+    /// Hosts to which the token may be sent from now on, and by whom.
+    pub bind: Vec<(Use, Host)>,
+    /// Hosts to which it is no longer sent.
+    pub unbind: Vec<(Use, Host)>,
+    /// Another Google Cloud project, or none.
+    pub project: Option<Option<String>>,
     /// Whether the login may be forgotten, where the change costs it.
     pub forget_login: bool,
 }
@@ -33,6 +41,9 @@ impl Changes {
             && self.client.is_none()
             && self.api_key.is_none()
             && self.account.is_none()
+            && self.bind.is_empty()
+            && self.unbind.is_empty()
+            && self.project.is_none()
     }
 }
 
@@ -58,6 +69,16 @@ pub fn edit(
         let had_login = facts.grant.is_some();
         if let Some(client) = &changes.client {
             draft = link(ctx, vault, profile, &mut facts, client, draft)?;
+        }
+        for (need, host) in changes.bind {
+            facts.hosts.entry(need).or_default().insert(host);
+        }
+        for (need, host) in &changes.unbind {
+            facts.hosts.entry(*need).or_default().remove(host);
+        }
+        facts.hosts.retain(|_, hosts| !hosts.is_empty());
+        if let Some(project) = changes.project {
+            facts.project = project;
         }
         if let Some(account) = changes.account {
             draft = relink_account(profile, &mut facts, account, draft);
@@ -93,7 +114,8 @@ fn holds_already(
     draft.holds(SealedField::ApiKey) && known.is_ok_and(|(known, _)| client_secret::is_same(&known, key))
 }
 
-/// Links another client. An API key of another issuer is forgotten with the grant.
+/// Links another client. An API key of another issuer is forgotten with the grant, and the hosts that were to
+/// get its tokens.
 fn link(
     ctx: Context<'_>,
     vault: &Unlocked,
@@ -120,6 +142,8 @@ fn link(
         return Ok(draft);
     }
     facts.api_key_set_at = None;
+    facts.hosts.clear();
+    facts.project = None;
     Ok(draft.without(SealedField::ApiKey))
 }
 

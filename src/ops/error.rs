@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::domain::{Account, ClientName, DocumentId, Field, KeyId, ProfileName};
+use crate::domain::{Account, ClientName, DocumentId, Field, Host, KeyId, ProfileName, Scopes, Use};
 use crate::oauth::ServerError;
 use crate::oauth::diagnosis::Cause;
 use crate::{oauth, seal, store, unlock};
@@ -17,6 +17,24 @@ pub enum Error {
     /// The vault key could not be had.
     #[error(transparent)]
     Unlock(#[from] unlock::Error),
+    /// The grant is not good for what the token is asked for.
+    #[error("the login of profile `{profile}` does not cover the scope{} {missing}", if missing.iter().count() == 1 { "" } else { "s" })]
+    ScopesNotGranted {
+        /// The profile.
+        profile: ProfileName,
+        /// What only a new consent can give.
+        missing: Scopes,
+    },
+    /// Several profiles are bound to one host, and nothing says which is meant.
+    #[error("several profiles are bound to {host} for {need}: {}", known.join(", "))]
+    WhichProfile {
+        /// What for.
+        need: Use,
+        /// The host.
+        host: Host,
+        /// Their names.
+        known: Vec<String>,
+    },
     /// A passphrase is not good enough for a key slot.
     #[error(transparent)]
     Passphrase(#[from] unlock::passphrase::Error),

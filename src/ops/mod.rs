@@ -15,6 +15,7 @@ mod documents;
 pub mod edit;
 mod error;
 pub mod hold;
+pub mod hosts;
 pub mod init;
 pub mod key_slots;
 pub mod log;

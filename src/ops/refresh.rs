@@ -31,7 +31,7 @@ pub(super) fn refresh(
     ctx: Context<'_>,
     vault: &Unlocked,
     name: &ProfileName,
-    request: Request,
+    request: &Request,
 ) -> Result<AccessToken, Error> {
     let began = ctx.clock.now();
     in_turn(ctx, vault, name, |profile, uncertain| {
@@ -70,7 +70,7 @@ fn obtained_meanwhile(
     vault: &Unlocked,
     profile: &Loaded<Profile>,
     began: Timestamp,
-    request: Request,
+    request: &Request,
 ) -> Option<AccessToken> {
     let now = ctx.clock.now();
     let found = cache::find_or_warn(ctx, vault, profile)?;

@@ -3,8 +3,6 @@
 //! The old token stands beside the new one from the write that saves the new one to the write that ends
 //! all this, so that whoever finds it knows what is left to do.
 
-use jiff::SignedDuration;
-
 use super::logout::{self, LoggedOut, MayEnd};
 use super::revocation::Revoker;
 use super::turn::in_turn;
@@ -167,7 +165,7 @@ fn may_have_ended_both(profile: &Profile) -> bool {
 
 /// Sees by a refresh that the new grant is alive.
 fn prove(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<(), Error> {
-    let request = token::Request { min_ttl: SignedDuration::ZERO, refresh: true };
+    let request = token::Request { refresh: true, ..Default::default() };
     match token::token(ctx, vault, name, request) {
         Ok(_) => Ok(()),
         Err(source @ Error::GrantRefused { .. }) => {

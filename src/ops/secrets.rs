@@ -223,6 +223,8 @@ mod tests {
             scopes: ScopeRecord::default(),
             grant,
             exports: Default::default(),
+            hosts: Default::default(),
+            project: None,
             api_key_set_at: key.flatten(),
         };
         let secrets = key.map(|_| SealedField::ApiKey).into_iter().collect();

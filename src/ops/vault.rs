@@ -285,6 +285,11 @@ pub struct Unlocked {
 }
 
 impl Unlocked {
+    /// Whoever keeps the keys at hand for longer says so at each use of them.
+    pub fn is_used_by(&self, ctx: Context<'_>) {
+        ctx.audit.concerns(&self.id);
+    }
+
     /// Waits for the lock of the vault. While it is held, the key that new documents are made with stays
     /// the same.
     pub(super) fn lock(&self, ctx: Context<'_>, access: Access) -> Result<Box<dyn Held>, Error> {

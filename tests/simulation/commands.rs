@@ -131,7 +131,7 @@ impl Command {
                 answer(token::token(ctx, vault, &name(profile), token::Request::default()))
             }
             Self::Refresh(profile) => {
-                let request = token::Request { min_ttl: SignedDuration::ZERO, refresh: true };
+                let request = token::Request { refresh: true, ..Default::default() };
                 answer(token::token(ctx, vault, &name(profile), request))
             }
             Self::Login(profile) => {

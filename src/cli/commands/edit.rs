@@ -7,7 +7,7 @@ use crate::cli::args::{ProfileArg, SetArgs};
 use crate::cli::error::Failure;
 use crate::cli::secret_input;
 use crate::cli::session::Session;
-use crate::domain::{ClientName, VariableName};
+use crate::domain::{ClientName, Host, InvalidHost, Use, VariableName};
 use crate::ops::edit::{Changes, edit};
 use crate::ops::{self};
 
@@ -19,6 +19,8 @@ use crate::ops::{self};
 Examples:
   vault edit work --set GMAIL_TOKEN=access_token
   vault edit work --api-key-file key.txt
+  vault edit work --project my-project
+  vault edit work --bind git=git.example.com
   vault edit work --client other --forget-login && vault login work")]
 pub(super) struct Args {
     #[command(flatten)]
@@ -37,6 +39,18 @@ pub(super) struct Args {
     /// Link another account
     #[arg(long, value_name = "EMAIL")]
     account: Option<String>,
+    /// Count its requests for this Google Cloud project
+    #[arg(long, value_name = "PROJECT", conflicts_with = "no_project", value_parser = project)]
+    project: Option<String>,
+    /// Count them for no project in particular
+    #[arg(long)]
+    no_project: bool,
+    /// Let its token be sent to this host: git=HOST, docker=HOST, cargo=HOST or api=HOST
+    #[arg(long, value_name = "USE=HOST", value_parser = binding)]
+    bind: Vec<(Use, Host)>,
+    /// No longer let its token be sent to this host
+    #[arg(long, value_name = "USE=HOST", value_parser = binding)]
+    unbind: Vec<(Use, Host)>,
     /// Forget the login where the change costs it: with another client or account
     #[arg(long)]
     forget_login: bool,
@@ -52,6 +66,9 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         client: args.client,
         api_key,
         account: args.account,
+        bind: args.bind,
+        unbind: args.unbind,
+        project: if args.no_project { Some(None) } else { args.project.map(Some) },
         forget_login: args.forget_login,
     };
     if changes.is_empty() {
@@ -74,4 +91,21 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         session.output.say(&format!("Changed profile `{name}`{next}"));
         Ok(())
     })
+}
+
+/// `USE=HOST`, split at the first `=`.
+fn binding(text: &str) -> Result<(Use, Host), String> {
+    let (need, host) = text.split_once('=').ok_or("write it as USE=HOST, such as git=git.example.com")?;
+    let found = Use::ALL.into_iter().find(|known| known.as_str() == need);
+    let need = found.ok_or("a host is bound for git, docker, cargo or api")?;
+    host.parse().map(|host| (need, host)).map_err(|error: InvalidHost| error.to_string())
+}
+
+/// An id, also with the domain of an organisation before it, or a number. What it stands in is a header.
+fn project(text: &str) -> Result<String, String> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-.:_".contains(c);
+    if text.is_empty() || text.len() > 100 || !text.chars().all(is_allowed) {
+        return Err("a project id has letters, digits, `-`, `.` and `:` only".to_owned());
+    }
+    Ok(text.to_owned())
 }

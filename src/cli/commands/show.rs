@@ -49,6 +49,10 @@ fn lines(facts: &Facts, now: Timestamp) -> Vec<(&'static str, Cell)> {
     lines.extend(grant_lines(profile.grant.as_ref(), now));
     lines.push(("Asked", scope_list(&profile.scopes.asked)));
     lines.push(("Granted", scope_list(&profile.scopes.granted)));
+    lines.extend(profile.project.as_ref().map(|project| ("Project", project.into())));
+    for (need, hosts) in &profile.hosts {
+        lines.extend(hosts.iter().map(|host| ("Bound to", format!("{host} ({need})").into())));
+    }
     for (variable, field) in &profile.exports {
         lines.push(("Exports", format!("{variable}={field}").into()));
     }

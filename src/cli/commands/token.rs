@@ -62,7 +62,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let answer = session.with(|ctx| {
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
         let name = args.profile.resolve(session, ctx, &vault)?;
-        let request = token::Request { min_ttl: args.min_ttl, refresh: args.refresh };
+        let request = token::Request { min_ttl: args.min_ttl, refresh: args.refresh, scopes: None };
         let token = token::token(ctx, &vault, &name, request)?;
         let format = if session.output.json { Format::Json } else { args.format };
         Ok(match format {

@@ -22,6 +22,7 @@ pub(super) static GOOGLE: Provider = Provider {
         ("https://www.googleapis.com/auth/userinfo.email", "email"),
         ("https://www.googleapis.com/auth/userinfo.profile", "profile"),
     ],
+    scope_includes: INCLUDES,
     parameters: &[
         // Without it there is no refresh token.
         ("access_type", "offline"),
@@ -89,6 +90,81 @@ const SCOPES: &[(&str, &str)] = &[
     ("youtube.upload", "https://www.googleapis.com/auth/youtube.upload"),
 ];
 
+/// A method of an API names the scopes of which one suffices; where the wider one stands everywhere beside the
+/// narrower one, it includes it. <https://developers.google.com/identity/protocols/oauth2/scopes>, and for
+/// Gmail <https://developers.google.com/gmail/api/auth/scopes>.
+const INCLUDES: &[(&str, &[&str])] = &[
+    ("https://www.googleapis.com/auth/analytics", &["https://www.googleapis.com/auth/analytics.readonly"]),
+    (
+        "https://www.googleapis.com/auth/calendar",
+        &[
+            "https://www.googleapis.com/auth/calendar.events",
+            "https://www.googleapis.com/auth/calendar.readonly",
+        ],
+    ),
+    (
+        "https://www.googleapis.com/auth/cloud-platform",
+        &[
+            "https://www.googleapis.com/auth/bigquery",
+            "https://www.googleapis.com/auth/cloud-platform.read-only",
+            "https://www.googleapis.com/auth/compute",
+            "https://www.googleapis.com/auth/compute.readonly",
+            "https://www.googleapis.com/auth/datastore",
+            "https://www.googleapis.com/auth/devstorage.full_control",
+            "https://www.googleapis.com/auth/devstorage.read_only",
+            "https://www.googleapis.com/auth/devstorage.read_write",
+            "https://www.googleapis.com/auth/logging.read",
+            "https://www.googleapis.com/auth/logging.write",
+            "https://www.googleapis.com/auth/monitoring",
+            "https://www.googleapis.com/auth/monitoring.read",
+            "https://www.googleapis.com/auth/monitoring.write",
+            "https://www.googleapis.com/auth/pubsub",
+        ],
+    ),
+    ("https://www.googleapis.com/auth/contacts", &["https://www.googleapis.com/auth/contacts.readonly"]),
+    ("https://www.googleapis.com/auth/documents", &["https://www.googleapis.com/auth/documents.readonly"]),
+    (
+        "https://www.googleapis.com/auth/drive",
+        &[
+            "https://www.googleapis.com/auth/drive.file",
+            "https://www.googleapis.com/auth/drive.metadata.readonly",
+            "https://www.googleapis.com/auth/drive.readonly",
+        ],
+    ),
+    (
+        "https://www.googleapis.com/auth/drive.readonly",
+        &["https://www.googleapis.com/auth/drive.metadata.readonly"],
+    ),
+    (
+        "https://mail.google.com/",
+        &[
+            "https://www.googleapis.com/auth/gmail.compose",
+            "https://www.googleapis.com/auth/gmail.labels",
+            "https://www.googleapis.com/auth/gmail.metadata",
+            "https://www.googleapis.com/auth/gmail.modify",
+            "https://www.googleapis.com/auth/gmail.readonly",
+            "https://www.googleapis.com/auth/gmail.send",
+        ],
+    ),
+    (
+        "https://www.googleapis.com/auth/presentations",
+        &["https://www.googleapis.com/auth/presentations.readonly"],
+    ),
+    (
+        "https://www.googleapis.com/auth/spreadsheets",
+        &["https://www.googleapis.com/auth/spreadsheets.readonly"],
+    ),
+    ("https://www.googleapis.com/auth/tasks", &["https://www.googleapis.com/auth/tasks.readonly"]),
+    ("https://www.googleapis.com/auth/webmasters", &["https://www.googleapis.com/auth/webmasters.readonly"]),
+    (
+        "https://www.googleapis.com/auth/youtube",
+        &[
+            "https://www.googleapis.com/auth/youtube.readonly",
+            "https://www.googleapis.com/auth/youtube.upload",
+        ],
+    ),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +188,17 @@ mod tests {
 
         assert_eq!(GOOGLE.missing_scopes(&scopes("openid email profile"), &granted), scopes("profile"));
         assert!(GOOGLE.missing_scopes(&granted, &scopes("email openid")).is_empty());
+    }
+
+    #[test]
+    fn a_wide_scope_covers_the_narrow_ones_and_never_the_other_way_round() {
+        let scope = |name: &str| scopes(&GOOGLE.expand_scope(name));
+        let uncovered = |asked: &str, granted: &str| GOOGLE.uncovered_scopes(&scope(asked), &scope(granted));
+
+        assert!(uncovered("drive.readonly", "drive").is_empty());
+        assert!(uncovered("gmail.send", "gmail").is_empty());
+        assert_eq!(uncovered("drive", "drive.readonly"), scope("drive"));
+        assert_eq!(uncovered("drive", "cloud-platform"), scope("drive"));
     }
 
     #[test]

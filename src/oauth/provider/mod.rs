@@ -23,6 +23,8 @@ pub struct Provider {
     pub scope_names: &'static [(&'static str, &'static str)],
     /// Scopes that the provider grants under another name than they are asked under.
     pub scope_aliases: &'static [(&'static str, &'static str)],
+    /// Scopes that include others: what is allowed with each of the others is allowed with the one.
+    pub scope_includes: &'static [(&'static str, &'static [&'static str])],
     /// Parameters of its own in every authorization request.
     pub parameters: &'static [(&'static str, &'static str)],
     /// What is asked of the user: once when it is clear which account is meant, and otherwise.
@@ -79,6 +81,7 @@ pub static GENERIC: Provider = Provider {
     default_scopes: &["openid", "email"],
     scope_names: &[],
     scope_aliases: &[],
+    scope_includes: &[],
     parameters: &[],
     prompt: None,
     default_exports: &[("OAUTH_ACCESS_TOKEN", Field::AccessToken)],
@@ -140,6 +143,19 @@ impl Provider {
         let missing: Vec<String> =
             asked.iter().filter(|scope| !is_granted(scope)).map(str::to_owned).collect();
         missing.try_into().expect("scopes of a set are scopes")
+    }
+
+    /// What of `asked` a token with the scopes `granted` is not good for: what was neither granted itself
+    /// nor is included in what was.
+    pub fn uncovered_scopes(&self, asked: &Scopes, granted: &Scopes) -> Scopes {
+        let missing = self.missing_scopes(asked, granted);
+        let is_included = |scope: &str| {
+            let includes = self.scope_includes.iter().filter(|(whole, _)| granted.contains(whole));
+            includes.flat_map(|(_, parts)| parts.iter()).any(|part| *part == scope)
+        };
+        let uncovered: Vec<String> =
+            missing.iter().filter(|scope| !is_included(scope)).map(str::to_owned).collect();
+        uncovered.try_into().expect("scopes of a set are scopes")
     }
 
     /// Its own parameters in an authorization request, for [`Consent::extra`].

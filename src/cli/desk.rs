@@ -1,0 +1,98 @@
+//! The desk of this run: answers servers and helpers out of the vault, without asking anybody.
+
+use secrecy::SecretString;
+
+use super::error::Failure;
+use super::exit::Code;
+use super::session::Session;
+use crate::domain::{AccessToken, Host, Profile, ProfileName, Use};
+use crate::ops::token::{self, Request};
+use crate::ops::{self, Context, Unlocked, hosts};
+use crate::serve::{Ask, Desk, Refusal, RefusalKind};
+
+/// Answers out of the vault of a session.
+pub(super) struct SessionDesk<'a> {
+    session: &'a Session,
+    /// For the audit log: the command, as it is typed.
+    what: String,
+    /// The vault, where a person has typed what unlocks it: nobody would type it again.
+    held: Option<Unlocked>,
+}
+
+impl<'a> SessionDesk<'a> {
+    /// A desk that unlocks the vault anew for each question, so that what locks it holds here too; unless it
+    /// is `held`.
+    pub(super) fn new(session: &'a Session, what: impl Into<String>, held: Option<Unlocked>) -> Self {
+        Self { session, what: what.into(), held }
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(Context<'_>, &Unlocked) -> Result<T, ops::Error>,
+    ) -> Result<T, Refusal> {
+        self.aside(|ctx| match &self.held {
+            Some(held) => {
+                held.is_used_by(ctx);
+                work(ctx, held)
+            }
+            None => work(ctx, &ops::Vault::open(ctx)?.unlock(ctx)?),
+        })
+    }
+
+    fn aside<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T, ops::Error>) -> Result<T, Refusal> {
+        let mut is_scope = false;
+        let done = self.session.aside(&self.what, |ctx| {
+            work(ctx).map_err(|error| {
+                is_scope = matches!(error, ops::Error::ScopesNotGranted { .. });
+                error.into()
+            })
+        });
+        done.map_err(|failure| match is_scope {
+            true => Refusal { kind: RefusalKind::ScopesNotGranted, message: failure.in_one_line() },
+            false => failure.into(),
+        })
+    }
+}
+
+impl Desk for SessionDesk<'_> {
+    fn token(&self, profile: &ProfileName, ask: &Ask) -> Result<AccessToken, Refusal> {
+        let request = Request { min_ttl: ask.min_ttl, refresh: false, scopes: ask.scopes.clone() };
+        self.with(|ctx, vault| token::token(ctx, vault, profile, request))
+    }
+
+    fn profile(&self, profile: &ProfileName) -> Result<Profile, Refusal> {
+        self.with(|ctx, vault| Ok(vault.profile(ctx, profile)?.facts))
+    }
+
+    fn profile_for(
+        &self,
+        need: Use,
+        host: &Host,
+        named: Option<&ProfileName>,
+    ) -> Result<Option<ProfileName>, Refusal> {
+        if !self.aside(|ctx| hosts::is_any_bound(ctx, need, host))? {
+            return Ok(None);
+        }
+        self.with(|ctx, vault| hosts::profile_for(ctx, vault, need, host, named))
+    }
+
+    fn forget(&self, profile: &ProfileName, value: &SecretString) -> Result<(), Refusal> {
+        self.with(|ctx, vault| token::forget(ctx, vault, profile, value))
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self { kind: kind(failure.status), message: failure.in_one_line() }
+    }
+}
+
+fn kind(status: u8) -> RefusalKind {
+    match status {
+        code if code == Code::LoginNeeded as u8 => RefusalKind::LoginNeeded,
+        code if code == Code::Locked as u8 => RefusalKind::Locked,
+        code if code == Code::Later as u8 => RefusalKind::Offline,
+        code if code == Code::NotFound as u8 => RefusalKind::NotFound,
+        _ => RefusalKind::Other,
+    }
+}
