@@ -107,7 +107,8 @@ fn parse(text: &str) -> Option<Host> {
         Some((name, port)) if !port.ends_with(']') => (name, Some(parse_port(port)?)),
         _ => (text, None),
     };
-    let parsed = url::Host::parse(name).ok()?;
+    // In a URL it would be decoded; here it is another text for the one who compares.
+    let parsed = url::Host::parse(name).ok().filter(|_| !name.contains('%'))?;
     let name = parsed.to_string();
     let is_name = match parsed {
         url::Host::Domain(_) => name.split('.').all(is_label),

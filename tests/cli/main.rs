@@ -27,6 +27,7 @@ mod agent_visitors;
 mod answers;
 mod audit;
 mod backup;
+mod bindings;
 mod bytes;
 mod callback;
 mod canaries;

@@ -540,6 +540,8 @@ class Vectors:
         facts("odd-time", "times are RFC 3339", grant=dict(self.work["grant"], obtained_at="yesterday"))
         facts("odd-export", "this variable may not be set", exports={"LD_PRELOAD": "access_token"})
         facts("odd-field", "there is no such field", exports={"OAUTH_TOKEN": "mac"})
+        facts("odd-host", "one host has one spelling", hosts={"git": ["https://git.example.com"]})
+        facts("odd-use", "nobody asks for this", hosts={"svn": ["svn.example.com"]})
         facts("client-missing", "no client has this id", client="0" * 32)
 
     def clients(self):
