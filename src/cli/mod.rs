@@ -15,6 +15,7 @@ mod json;
 mod log;
 mod notices;
 mod output;
+mod own_name;
 mod progress;
 mod provider_secrets;
 mod secret_input;
@@ -49,7 +50,7 @@ fn run() -> ExitCode {
     }
     // Taking the parser down takes longer than the end of the process, which is near.
     let parser = Box::leak(Box::new(args::command()));
-    let matches = match parser.try_get_matches_from_mut(std::env::args_os()) {
+    let matches = match parser.try_get_matches_from_mut(own_name::command_line(std::env::args_os())) {
         Ok(matches) => matches,
         Err(refused) => return args::explain(&refused),
     };

@@ -10,6 +10,7 @@ mod doctor;
 mod edit;
 mod env;
 mod exec;
+mod helper;
 mod import_rescue;
 mod init;
 mod key;
@@ -87,6 +88,7 @@ const COMMANDS: &[Entry] = &[
     entry!("backup", backup, "Write the whole vault into one encrypted file"),
     entry!("restore", restore, "Make a vault out of such a file"),
     entry!("import-rescue", import_rescue, "Take in tokens that could only be printed"),
+    entry!("helper", helper, "Answer git, docker, kubectl or cargo when they ask for credentials"),
     entry!("completions", completions, "Print the completion script of a shell"),
     entry!("man", man, "Write the manual pages"),
 ];
