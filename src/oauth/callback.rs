@@ -11,11 +11,10 @@ mod head;
 mod page;
 mod socket;
 
-use std::collections::VecDeque;
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,9 +23,11 @@ use secrecy::SecretString;
 use super::Error;
 use super::authorization::Flow;
 use crate::domain::RedirectUri;
+use crate::system::{Seats, http};
 use socket::Sockets;
 
-pub use head::{Refusal, judge};
+pub use crate::system::http::Refusal;
+pub use head::judge;
 pub use page::Outcome;
 
 /// How many browsers may talk to us at once. More of them push out the one that has been silent for
@@ -102,10 +103,9 @@ impl Listener {
     ///
     /// [`Error::TimedOut`] at `deadline`, [`Error::Cancelled`] after [`Cancel::cancel`].
     pub fn wait(self, flow: &Flow, deadline: Instant, cancel: &Cancel) -> Result<Callback, Error> {
-        let open = Open::default();
+        let open = Seats::new(MAX_CONNECTIONS);
         thread::scope(|scope| {
             let result = self.accept_until(flow, deadline, cancel, &open, scope);
-            // Frees the threads that still wait for somebody to speak.
             open.close_all();
             result
         })
@@ -116,7 +116,7 @@ impl Listener {
         flow: &'scope Flow,
         deadline: Instant,
         cancel: &Cancel,
-        open: &'scope Open,
+        open: &'scope Seats,
         scope: &'scope thread::Scope<'scope, '_>,
     ) -> Result<Callback, Error> {
         let (sender, arrivals) = mpsc::channel();
@@ -169,7 +169,7 @@ impl Responder {
 
     fn show(&mut self, reply: &[u8]) {
         if let Some(stream) = self.stream.take() {
-            connection::reply(stream, reply);
+            http::reply(stream, reply);
         }
     }
 }
@@ -177,55 +177,6 @@ impl Responder {
 impl Drop for Responder {
     fn drop(&mut self) {
         self.show(&page::neutral());
-    }
-}
-
-/// The connections on which nobody has said anything yet, oldest first.
-#[derive(Default)]
-struct Open(Mutex<Seats>);
-
-#[derive(Default)]
-struct Seats {
-    next: u64,
-    streams: VecDeque<(u64, TcpStream)>,
-}
-
-/// A place among the open connections, for as long as it is held.
-struct Seat<'a> {
-    open: &'a Open,
-    number: u64,
-}
-
-impl Open {
-    /// Gives a connection a seat. If all are taken, the oldest one is hung up on.
-    fn admit(&self, stream: &TcpStream) -> Option<Seat<'_>> {
-        let stream = stream.try_clone().ok()?;
-        let mut seats = self.seats();
-        if seats.streams.len() >= MAX_CONNECTIONS
-            && let Some((_, oldest)) = seats.streams.pop_front()
-        {
-            let _ = oldest.shutdown(Shutdown::Both);
-        }
-        let number = seats.next;
-        seats.next += 1;
-        seats.streams.push_back((number, stream));
-        Some(Seat { open: self, number })
-    }
-
-    fn close_all(&self) {
-        for (_, stream) in self.seats().streams.drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-
-    fn seats(&self) -> MutexGuard<'_, Seats> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
-        self.open.seats().streams.retain(|(number, _)| *number != self.number);
     }
 }
 

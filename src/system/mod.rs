@@ -2,11 +2,13 @@
 
 mod clock;
 mod disk;
+pub mod http;
 mod memory;
 mod new_file;
 mod place;
 mod process;
 mod random;
+mod seats;
 #[cfg_attr(not(unix), path = "no_signals.rs")]
 mod signals;
 #[cfg(unix)]
@@ -21,6 +23,7 @@ pub use place::{
 };
 pub use process::{Asker, Error as ProcessError, asker, harden, replace_process};
 pub use random::{random_bytes, random_id};
+pub use seats::{Seat, Seats};
 pub use signals::{Deferral, is_asked_to_end, survive_size_limit};
 #[cfg(unix)]
 pub use socket::{Timed, UnsafePath, check_private_dir, check_socket, own_uid, peer_uid};

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use sha2::{Digest, Sha256};
 
-use super::head::Refusal;
+use super::Refusal;
 use crate::oauth::printable;
 
 /// How a login ended.
