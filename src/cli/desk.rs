@@ -1,5 +1,7 @@
 //! The desk of this run: answers servers and helpers out of the vault, without asking anybody.
 
+use std::sync::OnceLock;
+
 use secrecy::SecretString;
 
 use super::error::Failure;
@@ -15,28 +17,46 @@ pub(super) struct SessionDesk<'a> {
     session: &'a Session,
     /// For the audit log: the command, as it is typed.
     what: String,
-    /// The vault, where a person has typed what unlocks it: nobody would type it again.
-    held: Option<Unlocked>,
+    /// The vault, where it stays unlocked between two questions.
+    held: OnceLock<Unlocked>,
+    /// Whether it is unlocked once for all questions.
+    is_brief: bool,
 }
 
 impl<'a> SessionDesk<'a> {
-    /// A desk that unlocks the vault anew for each question, so that what locks it holds here too; unless it
-    /// is `held`.
-    pub(super) fn new(session: &'a Session, what: impl Into<String>, held: Option<Unlocked>) -> Self {
-        Self { session, what: what.into(), held }
+    /// The desk of something that lasts: it unlocks the vault anew for each question, so that what locks it
+    /// holds here too; unless it is `held`, because a person has typed what unlocks it and would have to type
+    /// it again.
+    pub(super) fn lasting(session: &'a Session, what: impl Into<String>, held: Option<Unlocked>) -> Self {
+        let held = held.map_or_else(OnceLock::new, OnceLock::from);
+        Self { session, what: what.into(), held, is_brief: false }
+    }
+
+    /// The desk of a helper that ends with its answer: a key that has to be touched is touched once.
+    pub(super) fn brief(session: &'a Session, what: impl Into<String>) -> Self {
+        Self { session, what: what.into(), held: OnceLock::new(), is_brief: true }
     }
 
     fn with<T>(
         &self,
         work: impl FnOnce(Context<'_>, &Unlocked) -> Result<T, ops::Error>,
     ) -> Result<T, Refusal> {
-        self.aside(|ctx| match &self.held {
-            Some(held) => {
+        self.aside(|ctx| {
+            if let Some(held) = self.held.get() {
                 held.is_used_by(ctx);
-                work(ctx, held)
+                return work(ctx, held);
             }
-            None => work(ctx, &ops::Vault::open(ctx)?.unlock(ctx)?),
+            let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
+            if self.is_brief { work(ctx, self.held.get_or_init(|| vault)) } else { work(ctx, &vault) }
         })
+    }
+
+    /// For questions about what no secret is: only a failure is written down.
+    fn with_nothing_opened<T>(
+        &self,
+        work: impl FnOnce(Context<'_>, &Unlocked) -> Result<T, ops::Error>,
+    ) -> Result<T, Refusal> {
+        self.with(|ctx, vault| work(ctx, vault).inspect(|_| ctx.audit.forgo()))
     }
 
     fn aside<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T, ops::Error>) -> Result<T, Refusal> {
@@ -61,7 +81,7 @@ impl Desk for SessionDesk<'_> {
     }
 
     fn profile(&self, profile: &ProfileName) -> Result<Profile, Refusal> {
-        self.with(|ctx, vault| Ok(vault.profile(ctx, profile)?.facts))
+        self.with_nothing_opened(|ctx, vault| Ok(vault.profile(ctx, profile)?.facts))
     }
 
     fn profile_for(
@@ -73,7 +93,7 @@ impl Desk for SessionDesk<'_> {
         if !self.aside(|ctx| hosts::is_any_bound(ctx, need, host))? {
             return Ok(None);
         }
-        self.with(|ctx, vault| hosts::profile_for(ctx, vault, need, host, named))
+        self.with_nothing_opened(|ctx, vault| hosts::profile_for(ctx, vault, need, host, named))
     }
 
     fn forget(&self, profile: &ProfileName, value: &SecretString) -> Result<(), Refusal> {
