@@ -5,6 +5,8 @@ mod disk;
 pub mod http;
 mod memory;
 mod new_file;
+#[cfg_attr(not(target_os = "linux"), path = "no_peer.rs")]
+mod peer;
 mod place;
 mod process;
 mod random;
@@ -18,6 +20,7 @@ pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, Facts, Kind, OpenFile, Opening, SystemDisk};
 pub use memory::has_memory;
 pub use new_file::{NewFileError, check_free, take_back, write_new};
+pub use peer::tcp_peer_uid;
 pub use place::{
     FileSystem, Look, Nature, file_system, look, look_behind, names_in, read_start, system_name,
 };
