@@ -5,9 +5,15 @@ pub mod agent;
 #[cfg(unix)]
 mod connections;
 mod desk;
+mod doors;
 #[cfg(unix)]
 mod keys;
 #[cfg(unix)]
 mod locked;
+mod reply;
+mod server;
+mod teller;
+mod visit;
 
 pub use desk::{Ask, Desk, Refusal, RefusalKind};
+pub use server::Server;

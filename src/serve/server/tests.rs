@@ -1,0 +1,226 @@
+use std::io::Read;
+use std::sync::Mutex;
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::domain::{AccessToken, DocumentId, Host, Profile, ScopeRecord, Scopes, Use};
+use crate::serve::{Ask, RefusalKind};
+
+/// A desk that gives out a token of an hour, or refuses everything, and counts how often it was asked.
+struct Clerk {
+    refusal: Option<crate::serve::Refusal>,
+    asked: Mutex<Vec<Ask>>,
+}
+
+impl Clerk {
+    fn willing() -> Self {
+        Self { refusal: None, asked: Mutex::default() }
+    }
+
+    fn refusing(kind: RefusalKind, message: &str) -> Self {
+        let refusal = crate::serve::Refusal { kind, message: message.to_owned() };
+        Self { refusal: Some(refusal), asked: Mutex::default() }
+    }
+
+    fn times_asked(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+}
+
+impl Desk for Clerk {
+    fn token(&self, _: &ProfileName, ask: &Ask) -> Result<AccessToken, crate::serve::Refusal> {
+        self.asked.lock().unwrap().push(ask.clone());
+        let now = Timestamp::now();
+        let token = AccessToken {
+            value: "ya29.canary".into(),
+            obtained_at: now,
+            expires_at: now.checked_add(SignedDuration::from_hours(1)).ok(),
+            scopes: Scopes::default(),
+        };
+        self.refusal.clone().map_or(Ok(token), Err)
+    }
+
+    fn profile(&self, profile: &ProfileName) -> Result<Profile, crate::serve::Refusal> {
+        Ok(facts(profile))
+    }
+
+    fn profile_for(
+        &self,
+        _: Use,
+        _: &Host,
+        _: Option<&ProfileName>,
+    ) -> Result<Option<ProfileName>, crate::serve::Refusal> {
+        unreachable!("a server knows its profile")
+    }
+
+    fn forget(&self, _: &ProfileName, _: &SecretString) -> Result<(), crate::serve::Refusal> {
+        unreachable!("a server forgets no token")
+    }
+}
+
+fn facts(name: &ProfileName) -> Profile {
+    let granted: Scopes = "https://www.googleapis.com/auth/drive openid".parse().unwrap();
+    let json = serde_json::json!({
+        "name": name, "provider": "google", "client": DocumentId::from_bytes([0; 16]),
+        "account": { "email": "me@work.example" },
+        "scopes": ScopeRecord { asked: granted.clone(), granted },
+        "project": "proj-1",
+    });
+    serde_json::from_value(json).unwrap()
+}
+
+/// A server that runs, and how a test talks to it.
+struct Open<'a> {
+    server: &'a Server,
+}
+
+impl Open<'_> {
+    fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.server.port())
+    }
+
+    fn secret(&self) -> &str {
+        self.server.secret().expose_secret()
+    }
+
+    fn send(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.host()).unwrap();
+        let mut reply = String::new();
+        let _ =
+            stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut reply).map(drop));
+        reply
+    }
+
+    fn post(&self, path: &str, format: &str, body: &str) -> String {
+        self.send(&format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {format}\r\nContent-Length: {}\r\n\r\n{body}",
+            self.host(),
+            body.len()
+        ))
+    }
+
+    fn exchange(&self, subject: &str, more: &str) -> String {
+        let body = format!(
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token={subject}{more}"
+        );
+        self.post("/v1/token", FORM, &body)
+    }
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Runs a server with `clerk` at its desk while `visit` lasts.
+fn serving<T>(clerk: &Clerk, visit: impl FnOnce(&Open<'_>) -> T) -> T {
+    let server = Server::bind("work".parse().unwrap(), 0).unwrap();
+    thread::scope(|scope| {
+        let running = scope.spawn(|| server.run(clerk));
+        let result =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| visit(&Open { server: &server })));
+        server.stop();
+        running.join().unwrap();
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn body(reply: &str) -> serde_json::Value {
+    serde_json::from_str(reply.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+#[test]
+fn the_secret_of_the_run_is_exchanged_for_a_token() {
+    let clerk = Clerk::willing();
+    let reply = serving(&clerk, |open| open.exchange(open.secret(), "&scope=openid%20email"));
+
+    assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
+    let answer = body(&reply);
+    assert_eq!(answer["access_token"], "ya29.canary");
+    assert_eq!(answer["issued_token_type"], "urn:ietf:params:oauth:token-type:access_token");
+    assert_eq!(answer["token_type"], "Bearer");
+    assert!((3590..=3600).contains(&answer["expires_in"].as_i64().unwrap()), "{answer}");
+    let asked = clerk.asked.lock().unwrap();
+    assert_eq!(asked[0].scopes, Some("email openid".parse().unwrap()));
+    assert_eq!(asked[0].min_ttl, SignedDuration::from_mins(6));
+}
+
+#[test]
+fn a_refresh_is_answered_in_both_formats() {
+    let clerk = Clerk::willing();
+    let replies = serving(&clerk, |open| {
+        let path = format!("/{}/token", open.secret());
+        [
+            open.post(&path, FORM, "grant_type=refresh_token&refresh_token=vault%3Awork"),
+            open.post(
+                &path,
+                "application/json; charset=utf-8",
+                "{\"grant_type\":\"refresh_token\",\"refresh_token\":\"vault:work\",\"client_id\":\"x\"}",
+            ),
+        ]
+    });
+
+    for reply in replies {
+        assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
+        assert_eq!(body(&reply)["access_token"], "ya29.canary");
+    }
+}
+
+#[test]
+fn nothing_is_given_for_another_secret_or_none() {
+    let clerk = Clerk::willing();
+    let replies = serving(&clerk, |open| {
+        let other = "0".repeat(32);
+        vec![
+            open.exchange(&other, ""),
+            open.exchange("", ""),
+            open.exchange(&open.secret()[1..], ""),
+            open.exchange(&open.secret().to_uppercase(), ""),
+            open.exchange(open.secret(), &format!("&subject_token={}", open.secret())),
+            open.post(&format!("/{other}/token"), FORM, "grant_type=refresh_token&refresh_token=x"),
+            open.post("/token", FORM, "grant_type=refresh_token&refresh_token=x"),
+            open.post("//token", FORM, "grant_type=refresh_token&refresh_token=x"),
+        ]
+    });
+
+    assert_eq!(clerk.times_asked(), 0);
+    for reply in replies {
+        assert!(reply.starts_with("HTTP/1.1 4") && !reply.contains("canary"), "{reply}");
+    }
+}
+
+#[test]
+fn what_the_desk_refuses_is_told_in_its_words() {
+    let cases = [
+        (RefusalKind::LoginNeeded, "400 Bad Request", "invalid_grant"),
+        (RefusalKind::ScopesNotGranted, "400 Bad Request", "invalid_scope"),
+        (RefusalKind::NotFound, "400 Bad Request", "invalid_request"),
+        (RefusalKind::Other, "400 Bad Request", "invalid_request"),
+        (RefusalKind::Locked, "503 Service Unavailable", "temporarily_unavailable"),
+        (RefusalKind::Offline, "503 Service Unavailable", "temporarily_unavailable"),
+    ];
+    for (kind, status, error) in cases {
+        let clerk = Clerk::refusing(kind, "it is so; run `vault login work`");
+        let reply = serving(&clerk, |open| open.exchange(open.secret(), ""));
+
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{reply}");
+        let answer = body(&reply);
+        assert_eq!(answer["error"], error);
+        assert_eq!(answer["error_description"], "vault: it is so; run `vault login work`");
+    }
+}
+
+#[test]
+fn many_programs_at_once_cost_one_question() {
+    let clerk = Clerk::willing();
+    serving(&clerk, |open| {
+        thread::scope(|scope| {
+            let replies: Vec<_> =
+                (0..100).map(|_| scope.spawn(|| open.exchange(open.secret(), ""))).collect();
+            for reply in replies {
+                assert!(reply.join().unwrap().starts_with("HTTP/1.1 200 OK\r\n"));
+            }
+        });
+    });
+
+    assert_eq!(clerk.times_asked(), 1);
+}
