@@ -9,7 +9,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::Desk;
-use super::doors::{exchange, refresh};
+use super::doors::{exchange, metadata, refresh};
 use super::reply::Reply;
 use super::teller::Teller;
 use super::visit::{Denial, Pass, Route, Visit, Visitor};
@@ -135,7 +135,10 @@ impl Server {
         hall: &'h Hall<'_>,
         seat: &mut Option<Seat<'_>>,
     ) -> Result<(&'static str, Reply, Option<Place<'h>>), Option<Denial>> {
-        let visitor = visitor(stream);
+        let visitor = visitor(stream).map_err(|error| {
+            log::debug!("{}: a connection of nobody knows whom was refused: {error}", self.profile);
+            None
+        })?;
         if let Visitor::Stranger(uid) = visitor {
             log::warn!("{}: a connection of the user {uid} was refused", self.profile);
             return Err(Some((Refusal::Forbidden, "this server is for another user")));
@@ -155,10 +158,10 @@ impl Server {
 
     fn answer(&self, visit: &Visit<'_>, body: &[u8], teller: &Teller<'_>) -> Reply {
         match visit.route {
-            Route::Ping => Reply::text("200 OK", "vault\n").field("Metadata-Flavor", "Google"),
+            Route::Ping => metadata::ping(visit),
             Route::Exchange => exchange::answer(teller, &self.pass, visit.format, body),
             Route::Refresh => refresh::answer(teller, visit.format, body),
-            Route::Metadata(_) => Reply::refused(Refusal::NotFound, "there is nothing at this path"),
+            Route::Metadata(key) => metadata::answer(teller, visit, key),
         }
     }
 }
@@ -187,9 +190,19 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Who is at the other end, where the system says so. Whoever is unknown must bring the secret.
-fn visitor(_stream: &TcpStream) -> Visitor {
-    Visitor::Unknown
+/// Who is at the other end, where the system says so.
+#[cfg(unix)]
+fn visitor(stream: &TcpStream) -> io::Result<Visitor> {
+    Ok(match crate::system::tcp_peer_uid(stream)? {
+        None => Visitor::Unknown,
+        Some(uid) if uid == crate::system::own_uid() => Visitor::Ours,
+        Some(uid) => Visitor::Stranger(uid),
+    })
+}
+
+#[cfg(not(unix))]
+fn visitor(_: &TcpStream) -> io::Result<Visitor> {
+    Ok(Visitor::Unknown)
 }
 
 fn in_words(refusal: Option<Refusal>) -> Option<Denial> {

@@ -2,4 +2,6 @@
 
 pub(super) mod exchange;
 mod form;
+pub(super) mod metadata;
 pub(super) mod refresh;
+mod tree;

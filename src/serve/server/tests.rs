@@ -224,3 +224,141 @@ fn many_programs_at_once_cost_one_question() {
 
     assert_eq!(clerk.times_asked(), 1);
 }
+
+impl Open<'_> {
+    /// The reply to a GET of `path` with these fields beside a good host and flavor.
+    fn get_with(&self, path: &str, fields: &str) -> String {
+        self.send(&format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nMetadata-Flavor: Google\r\n{fields}\r\n",
+            self.host()
+        ))
+    }
+
+    /// The same below the secret and the root of the metadata.
+    fn metadata(&self, key: &str) -> String {
+        self.get_with(&format!("/{}/computeMetadata/v1/{key}", self.secret()), "")
+    }
+}
+
+/// Status code, `Content-Type` and body.
+fn parts(reply: &str) -> (&str, &str, &str) {
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    let format = head.lines().find_map(|line| line.strip_prefix("Content-Type: ")).unwrap();
+    (&head[9..12], format, body)
+}
+
+#[test]
+fn the_metadata_are_those_that_the_clients_ask_for() {
+    let info = r#"{"aliases":["default"],"email":"me@work.example","scopes":["https://www.googleapis.com/auth/drive","openid"]}"#;
+    let scopes = "https://www.googleapis.com/auth/drive\nopenid\n";
+    let (text, json) = ("application/text", "application/json");
+    let cases = [
+        ("", text, "instance/\nproject/\nuniverse/\n"),
+        ("instance/", text, "service-accounts/\n"),
+        ("project/project-id", text, "proj-1"),
+        ("project/numeric-project-id", text, "0"),
+        ("project/?recursive=true", json, r#"{"numericProjectId":0,"projectId":"proj-1"}"#),
+        ("project/project-id?alt=json", json, r#""proj-1""#),
+        ("universe/universe-domain", text, "googleapis.com"),
+        ("instance/service-accounts/", text, "default/\nme@work.example/\n"),
+        ("instance/service-accounts/default/", text, "aliases\nemail\nidentity\nscopes\ntoken\n"),
+        ("instance/service-accounts/default/?recursive=true", json, info),
+        ("instance/service-accounts/me@work.example/?recursive=true", json, info),
+        ("instance/service-accounts/me%40work.example/?recursive=True", json, info),
+        ("instance/service-accounts/default/email", text, "me@work.example"),
+        ("instance/service-accounts/default/aliases", text, "default\n"),
+        ("instance/service-accounts/default/scopes", text, scopes),
+    ];
+    serving(&Clerk::willing(), |open| {
+        for (key, format, expected) in cases {
+            let reply = open.metadata(key);
+            assert_eq!(parts(&reply), ("200", format, expected), "{key}");
+            assert!(reply.contains("\r\nMetadata-Flavor: Google\r\n"), "{reply}");
+        }
+    });
+}
+
+#[test]
+fn the_metadata_have_a_token_for_the_scopes_that_are_asked_for() {
+    let clerk = Clerk::willing();
+    serving(&clerk, |open| {
+        for account in ["default", "me@work.example"] {
+            let reply = open.metadata(&format!("instance/service-accounts/{account}/token?scopes=a,b"));
+            assert_eq!(parts(&reply).0, "200", "{reply}");
+            assert_eq!(
+                (&body(&reply)["access_token"], &body(&reply)["token_type"]),
+                (&"ya29.canary".into(), &"Bearer".into())
+            );
+            assert!(body(&reply)["expires_in"].as_i64().unwrap() > 0);
+        }
+    });
+    assert_eq!(clerk.asked.lock().unwrap()[0].scopes, Some("a b".parse().unwrap()));
+}
+
+#[test]
+fn a_folder_without_its_slash_is_somewhere_else_and_never_on_another_host() {
+    serving(&Clerk::willing(), |open| {
+        for key in [
+            "instance",
+            "project",
+            "instance/service-accounts",
+            "instance/service-accounts/default?recursive=true",
+        ] {
+            let path = format!("/{}/computeMetadata/v1/{key}", open.secret());
+            let reply = open.get_with(&path, "");
+            let (folder, query) = path
+                .split_once('?')
+                .map_or((&*path, String::new()), |(path, query)| (path, format!("?{query}")));
+            assert_eq!(parts(&reply).0, "301", "{reply}");
+            assert!(reply.contains(&format!("\r\nLocation: {folder}/{query}\r\n")), "{reply}");
+        }
+    });
+}
+
+#[test]
+fn an_identity_is_refused_with_the_reason() {
+    serving(&Clerk::willing(), |open| {
+        let identity =
+            |query: &str| open.metadata(&format!("instance/service-accounts/default/identity{query}"));
+
+        assert!(
+            identity("").starts_with("HTTP/1.1 400 ")
+                && identity("").contains("non-empty audience parameter required")
+        );
+        assert!(identity("?audience=").contains("non-empty audience parameter required"));
+        assert!(
+            identity("?audience=32555940559.apps.googleusercontent.com&format=standard")
+                .starts_with("HTTP/1.1 404 ")
+        );
+        let reply = identity("?audience=https://me.example&format=full");
+        assert_eq!(parts(&reply).0, "400");
+        assert!(body(&reply)["error_description"].as_str().unwrap().contains("no ID tokens"), "{reply}");
+    });
+}
+
+#[test]
+fn what_is_not_there_is_not_found() {
+    let keys = [
+        "?recursive=true",
+        "instance/id",
+        "instance/service-accounts/default/token/",
+        "instance/service-accounts/other@work.example/token",
+        "instance/service-accounts/DEFAULT/token",
+        "instance/service-accounts/default/../default/token",
+        "instance/service-accounts/default/%2e%2e/default/token",
+        "instance/service-accounts//token",
+        "instance/service-accounts/default%2ftoken",
+        "project/project-id/",
+        "universe/x",
+    ];
+    serving(&Clerk::willing(), |open| {
+        for key in keys {
+            let reply = open.metadata(key);
+            assert_eq!(parts(&reply).0, "404", "{key}: {reply}");
+            assert!(!reply.contains("canary") && !reply.contains(open.secret()), "{reply}");
+        }
+        for path in ["/?recursive=true", "/computeMetadata/?recursive=true", "/computeMetadatax/", "/x"] {
+            assert_eq!(parts(&open.get_with(path, "")).0, "404", "{path}");
+        }
+    });
+}
