@@ -1,5 +1,7 @@
 //! The machine below us: its clock, its disk, its processes, its memory, its random numbers.
 
+#[cfg_attr(not(unix), path = "no_child.rs")]
+mod child;
 mod clock;
 mod disk;
 pub mod http;
@@ -11,11 +13,13 @@ mod place;
 mod process;
 mod random;
 mod seats;
+mod run_dir;
 #[cfg_attr(not(unix), path = "no_signals.rs")]
 mod signals;
 #[cfg(unix)]
 mod socket;
 
+pub use child::{Child, Ended};
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, Facts, Kind, OpenFile, Opening, SystemDisk};
 pub use memory::has_memory;
@@ -27,6 +31,7 @@ pub use place::{
 pub use process::{Asker, Error as ProcessError, asker, harden, replace_process};
 pub use random::{random_bytes, random_id};
 pub use seats::{Seat, Seats};
+pub use run_dir::{Error as RunDirError, RunDir, is_of_a_run};
 pub use signals::{Deferral, is_asked_to_end, survive_size_limit};
 #[cfg(unix)]
 pub use socket::{Timed, UnsafePath, check_private_dir, check_socket, own_uid, peer_uid};

@@ -49,12 +49,18 @@ pub fn harden() {}
 pub fn replace_process(mut command: Command) -> Error {
     use std::os::unix::process::CommandExt;
 
-    if let Some(limit) = CORE_LIMIT.get() {
-        // The limit was for our secrets; the program that follows keeps the user's own.
-        let _ = rustix::process::setrlimit(rustix::process::Resource::Core, *limit);
-    }
+    give_back_core_limit();
     let source = command.exec();
     Error { program: command.get_program().to_owned(), source }
+}
+
+/// Gives a program that follows the user's own limit on core dumps: ours is for our secrets. One system call,
+/// no memory.
+#[cfg(unix)]
+pub(super) fn give_back_core_limit() {
+    if let Some(limit) = CORE_LIMIT.get() {
+        let _ = rustix::process::setrlimit(rustix::process::Resource::Core, *limit);
+    }
 }
 
 /// Runs `command` and ends with its status, where the platform cannot replace a process.

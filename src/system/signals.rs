@@ -1,8 +1,8 @@
-//! Signals that must wait until a new token is safe.
+//! Signals that must wait until a new token is safe, or are meant for a program that we have started.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGXFSZ};
 
@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGXFSZ};
 /// stopped by Ctrl-Z, and an answer that came meanwhile would be dropped.
 const SIGNALS: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGTSTP];
 
-/// While it lives, the signals that end or stop a process wait; when it is dropped, one that came
+/// While it lives, the signals that end or stop a process wait; when the last one is dropped, one that came
 /// takes effect.
 ///
 /// The wait is bounded: what happens meanwhile has its own deadline.
@@ -18,6 +18,28 @@ const SIGNALS: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGTSTP];
 pub struct Deferral {
     switches: &'static [Switch],
 }
+
+/// While it lives, those signals have no effect of their own: whoever has it passes them on.
+#[must_use = "signals are kept only while it lives"]
+pub(super) struct Custody {
+    switches: &'static [Switch],
+}
+
+/// Who keeps the signals from taking effect. Threads of a server do so each for itself.
+struct Keepers {
+    now: Mutex<Now>,
+    /// Told when the last deferral has ended.
+    has_ended: Condvar,
+}
+
+#[derive(Default)]
+struct Now {
+    deferrals: usize,
+    in_custody: bool,
+}
+
+static KEEPERS: Keepers =
+    Keepers { now: Mutex::new(Now { deferrals: 0, in_custody: false }), has_ended: Condvar::new() };
 
 /// Whether a long work that is done in steps goes on, which can end between any two of them.
 static IN_STEPS: AtomicBool = AtomicBool::new(false);
@@ -43,11 +65,7 @@ pub fn survive_size_limit() {
 impl Deferral {
     /// Makes the signals wait from now on.
     pub fn begin() -> Self {
-        let switches = SWITCHES.get_or_init(|| SIGNALS.into_iter().filter_map(Switch::install).collect());
-        for switch in switches {
-            switch.is_armed.store(false, Ordering::SeqCst);
-        }
-        Self { switches }
+        Self { switches: KEEPERS.change(|now| now.deferrals += 1) }
     }
 
     /// The same for a long work that is done in steps: what it waits for within one need not be waited
@@ -82,12 +100,54 @@ pub fn is_asked_to_end() -> bool {
 impl Drop for Deferral {
     fn drop(&mut self) {
         IN_STEPS.store(false, Ordering::SeqCst);
-        for switch in self.switches {
-            switch.is_armed.store(true, Ordering::SeqCst);
+        KEEPERS.change(|now| now.deferrals -= 1);
+        KEEPERS.has_ended.notify_all();
+        // Where others wait too, or the signals are for somebody else, these are not ours to obey.
+        for switch in self.switches.iter().filter(|switch| switch.is_armed.load(Ordering::SeqCst)) {
             if switch.came.swap(false, Ordering::SeqCst) {
                 let _ = signal_hook::low_level::emulate_default_handler(switch.signal);
             }
         }
+    }
+}
+
+impl Custody {
+    /// Takes the signals from now on.
+    pub(super) fn begin() -> Self {
+        Self { switches: KEEPERS.change(|now| now.in_custody = true) }
+    }
+
+    /// Waits until nothing defers signals, for `limit` at most, and then does `work` before anything does so
+    /// again.
+    pub(super) fn when_none_is_deferred<T>(&self, limit: Duration, work: impl FnOnce() -> T) -> T {
+        let now = KEEPERS.now();
+        let waited = KEEPERS.has_ended.wait_timeout_while(now, limit, |now| now.deferrals > 0);
+        let _still = waited.unwrap_or_else(PoisonError::into_inner);
+        work()
+    }
+}
+
+impl Drop for Custody {
+    fn drop(&mut self) {
+        // Those that came were passed on.
+        self.switches.iter().for_each(|switch| switch.came.store(false, Ordering::SeqCst));
+        KEEPERS.change(|now| now.in_custody = false);
+    }
+}
+
+impl Keepers {
+    /// Changes who keeps the signals: they take effect again if it is nobody any more.
+    fn change(&self, change: impl FnOnce(&mut Now)) -> &'static [Switch] {
+        let switches = SWITCHES.get_or_init(|| SIGNALS.into_iter().filter_map(Switch::install).collect());
+        let mut now = self.now();
+        change(&mut now);
+        let is_armed = now.deferrals == 0 && !now.in_custody;
+        switches.iter().for_each(|switch| switch.is_armed.store(is_armed, Ordering::SeqCst));
+        switches
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,7 +172,7 @@ impl Switch {
 
 /// Whether the signal was ignored when we were started.
 #[cfg(target_os = "linux")]
-fn is_ignored(signal: i32) -> bool {
+pub(super) fn is_ignored(signal: i32) -> bool {
     // proc(5): `SigIgn` is a mask in hexadecimal, bit 0 for signal 1.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -122,6 +182,29 @@ fn is_ignored(signal: i32) -> bool {
 
 /// There is no way to ask without `unsafe`; the signal is taken for one that was not ignored.
 #[cfg(not(target_os = "linux"))]
-fn is_ignored(_: i32) -> bool {
+pub(super) fn is_ignored(_: i32) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_armed() -> bool {
+        KEEPERS.change(|_| {}).iter().all(|switch| switch.is_armed.load(Ordering::SeqCst))
+    }
+
+    #[test]
+    fn signals_take_effect_again_only_when_the_last_of_several_threads_lets_them() {
+        let first = Deferral::begin();
+        let second = std::thread::spawn(Deferral::begin).join().unwrap();
+        drop(first);
+        assert!(!is_armed(), "another thread still waits for its answer");
+
+        let custody = Custody::begin();
+        drop(second);
+        assert!(!is_armed(), "they are for the program that was started");
+        drop(custody);
+        assert!(is_armed());
+    }
 }
