@@ -217,3 +217,6 @@ fn in_words(refusal: Option<Refusal>) -> Option<Denial> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod guard_tests;

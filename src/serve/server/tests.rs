@@ -9,22 +9,22 @@ use crate::domain::{AccessToken, DocumentId, Host, Profile, ScopeRecord, Scopes,
 use crate::serve::{Ask, RefusalKind};
 
 /// A desk that gives out a token of an hour, or refuses everything, and counts how often it was asked.
-struct Clerk {
+pub(super) struct Clerk {
     refusal: Option<crate::serve::Refusal>,
     asked: Mutex<Vec<Ask>>,
 }
 
 impl Clerk {
-    fn willing() -> Self {
+    pub(super) fn willing() -> Self {
         Self { refusal: None, asked: Mutex::default() }
     }
 
-    fn refusing(kind: RefusalKind, message: &str) -> Self {
+    pub(super) fn refusing(kind: RefusalKind, message: &str) -> Self {
         let refusal = crate::serve::Refusal { kind, message: message.to_owned() };
         Self { refusal: Some(refusal), asked: Mutex::default() }
     }
 
-    fn times_asked(&self) -> usize {
+    pub(super) fn times_asked(&self) -> usize {
         self.asked.lock().unwrap().len()
     }
 }
@@ -72,20 +72,20 @@ fn facts(name: &ProfileName) -> Profile {
 }
 
 /// A server that runs, and how a test talks to it.
-struct Open<'a> {
-    server: &'a Server,
+pub(super) struct Open<'a> {
+    pub(super) server: &'a Server,
 }
 
 impl Open<'_> {
-    fn host(&self) -> String {
+    pub(super) fn host(&self) -> String {
         format!("127.0.0.1:{}", self.server.port())
     }
 
-    fn secret(&self) -> &str {
+    pub(super) fn secret(&self) -> &str {
         self.server.secret().expose_secret()
     }
 
-    fn send(&self, request: &str) -> String {
+    pub(super) fn send(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.host()).unwrap();
         let mut reply = String::new();
         let _ =
@@ -109,10 +109,10 @@ impl Open<'_> {
     }
 }
 
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Runs a server with `clerk` at its desk while `visit` lasts.
-fn serving<T>(clerk: &Clerk, visit: impl FnOnce(&Open<'_>) -> T) -> T {
+pub(super) fn serving<T>(clerk: &Clerk, visit: impl FnOnce(&Open<'_>) -> T) -> T {
     let server = Server::bind("work".parse().unwrap(), 0).unwrap();
     thread::scope(|scope| {
         let running = scope.spawn(|| server.run(clerk));
@@ -227,7 +227,7 @@ fn many_programs_at_once_cost_one_question() {
 
 impl Open<'_> {
     /// The reply to a GET of `path` with these fields beside a good host and flavor.
-    fn get_with(&self, path: &str, fields: &str) -> String {
+    pub(super) fn get_with(&self, path: &str, fields: &str) -> String {
         self.send(&format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nMetadata-Flavor: Google\r\n{fields}\r\n",
             self.host()
@@ -241,7 +241,7 @@ impl Open<'_> {
 }
 
 /// Status code, `Content-Type` and body.
-fn parts(reply: &str) -> (&str, &str, &str) {
+pub(super) fn parts(reply: &str) -> (&str, &str, &str) {
     let (head, body) = reply.split_once("\r\n\r\n").unwrap();
     let format = head.lines().find_map(|line| line.strip_prefix("Content-Type: ")).unwrap();
     (&head[9..12], format, body)
