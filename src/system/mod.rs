@@ -4,6 +4,8 @@
 mod child;
 mod clock;
 mod disk;
+#[cfg_attr(not(unix), path = "no_ending.rs")]
+mod ending;
 pub mod http;
 mod memory;
 mod new_file;
@@ -22,6 +24,7 @@ mod socket;
 pub use child::{Child, Ended};
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, Facts, Kind, OpenFile, Opening, SystemDisk};
+pub use ending::Ending;
 pub use memory::has_memory;
 pub use new_file::{NewFileError, check_free, take_back, write_new};
 pub use peer::tcp_peer_uid;
