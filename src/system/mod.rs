@@ -15,7 +15,7 @@ mod socket;
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, Facts, Kind, OpenFile, Opening, SystemDisk};
 pub use memory::has_memory;
-pub use new_file::{NewFileError, check_free, take_back, write_new};
+pub use new_file::{NewFile, NewFileError, Overwrite, check_free, take_back, write_new};
 pub use place::{
     FileSystem, Look, Nature, file_system, look, look_behind, names_in, read_start, system_name,
 };
