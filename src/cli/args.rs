@@ -121,6 +121,11 @@ pub(super) struct ProfileArg {
 }
 
 impl ProfileArg {
+    /// A name that was typed, if one was, for a command that reads its words by itself.
+    pub(super) fn of(name: Option<ProfileName>) -> Self {
+        Self { name, option: None }
+    }
+
     /// The name that was typed, if one was.
     pub(super) fn typed(&self) -> Option<&ProfileName> {
         self.name.as_ref().or(self.option.as_ref())

@@ -174,6 +174,7 @@ fn code(error: &ops::Error) -> Code {
         E::Agent(unlock::agent::Error::Protocol(agent_protocol::Error::Version { .. })) => Code::Newer,
         E::Agent(_) => Code::Refused,
         E::OAuth(error) | E::NotRevoked { source: error, .. } => oauth_code(error),
+        E::Api(error) => api_code(error),
         E::Document { source: seal::Error::Newer { .. }, .. } => Code::Newer,
         E::NewFile(error) => new_file_code(error),
         E::BackupNotOpened { source, .. } => backup_code(source),
@@ -273,6 +274,21 @@ fn oauth_code(error: &oauth::Error) -> Code {
         oauth::Error::Nonsense { .. } => Code::Nonsense,
         oauth::Error::Denied(_) | oauth::Error::TimedOut | oauth::Error::Cancelled => Code::Cancelled,
         _ => Code::Refused,
+    }
+}
+
+fn api_code(error: &ops::api::Error) -> Code {
+    use ops::api::Error as E;
+    match error {
+        E::Exchange(error) => oauth_code(error),
+        E::Unavailable { .. } | E::BrokenOff { .. } => Code::Later,
+        _ => Code::Refused,
+    }
+}
+
+impl From<ops::api::Error> for Failure {
+    fn from(error: ops::api::Error) -> Self {
+        ops::Error::from(error).into()
     }
 }
 

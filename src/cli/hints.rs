@@ -1,5 +1,7 @@
 //! What a user can do about an error: the next command to type.
 
+mod api;
+
 use crate::domain::Field;
 use crate::oauth::diagnosis::Cause;
 use crate::oauth::{self, Obstacle, provider};
@@ -13,6 +15,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::Store(error) => return store_hints(error),
         E::Unlock(error) => return unlock_hints(error),
         E::OAuth(error) => return oauth_hints(error),
+        E::Api(error) => return api::of(error),
         E::GrantRefused { profile, provider, causes, .. } => {
             return grant_hints(profile.as_str(), provider, causes);
         }

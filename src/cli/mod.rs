@@ -10,6 +10,7 @@ mod environment;
 mod error;
 pub mod exit;
 pub mod format;
+mod harmless;
 mod hints;
 mod json;
 mod log;

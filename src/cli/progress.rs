@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// What is done faster needs no line.
 const SILENT: Duration = Duration::from_secs(1);
@@ -27,17 +27,35 @@ impl Progress {
         Self { bar, begun: Instant::now() }
     }
 
+    /// Says that so many bytes have come, of how many if that is known.
+    pub(super) fn at_byte(&self, done: u64, total: Option<u64>) {
+        if self.is_silent() {
+            return;
+        }
+        let total = total.map_or_else(String::new, |total| format!(" of {}", HumanBytes(total)));
+        self.bar
+            .set_style(ProgressStyle::with_template("{msg} {prefix}").expect("the template is well-formed"));
+        self.bar.set_prefix(format!("{}{total}", HumanBytes(done)));
+    }
+
     /// Says that `done` of `total` steps are done.
     pub(super) fn at(&self, done: usize, total: usize) {
+        if !self.is_silent() {
+            self.bar.set_length(total as u64);
+            self.bar.set_position(done as u64);
+        }
+    }
+
+    /// Whether there is nothing to be shown yet, or at all.
+    fn is_silent(&self) -> bool {
         if self.bar.is_finished() || self.begun.elapsed() < SILENT {
-            return;
+            return true;
         }
         if self.bar.is_hidden() {
             // Hidden by itself where standard error is no terminal.
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
         }
-        self.bar.set_length(total as u64);
-        self.bar.set_position(done as u64);
+        false
     }
 }
 

@@ -159,6 +159,11 @@ impl Session {
         &*self.keychain
     }
 
+    /// The network.
+    pub(super) fn http(&self) -> &Https {
+        &self.http
+    }
+
     /// The user's home.
     pub(super) fn home(&self) -> &Path {
         &self.home

@@ -118,7 +118,7 @@ pub(super) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(shown).collect())
 }
 
-fn is_printable(c: char) -> bool {
+pub(super) fn is_printable(c: char) -> bool {
     // Unicode's Default_Ignorable_Code_Point, Bidi_Control, and the separators of lines; the
     // variation selectors, U+FE00 to U+FE0F, stay because emoji use them.
     let is_hidden = matches!(

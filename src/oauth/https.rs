@@ -1,7 +1,6 @@
 //! The network itself: TLS to providers, and plain HTTP to this machine only.
 
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use super::{
 const MAX_BODY: u64 = 1 << 20;
 
 /// How long a connection may take. A host that does not answer by then will not.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest wait that a provider can ask for: who asks for more means *not today*.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -80,14 +79,14 @@ impl Https {
 
     fn client(&self, url: &Url) -> Result<&Client, reqwest::Error> {
         let (slot, build): (_, Build) = match (is_loopback(url), url.scheme()) {
-            (true, "http") => (&self.plain, |builder| local(builder).tls_certs_only([])),
-            (true, _) => (&self.local, local),
+            (true, "http") => (&self.plain, whole::plain),
+            (true, _) => (&self.local, whole::local),
             (false, _) => (&self.remote, |builder| builder),
         };
         if let Some(client) = slot.get() {
             return Ok(client);
         }
-        let client = build(strict()).build()?;
+        let client = build(whole::strict(Client::builder())).build()?;
         Ok(slot.get_or_init(|| client))
     }
 }
@@ -110,25 +109,47 @@ impl Http for Https {
 /// Makes a client fit for a kind of place.
 type Build = fn(ClientBuilder) -> ClientBuilder;
 
-/// No redirects, no cookies, no compression, no second try behind our back.
-fn strict() -> ClientBuilder {
-    // Fails only if there is a provider already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .user_agent(concat!("vault/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_max_idle_per_host(0)
-        .referer(false)
+/// The rules for either kind of client, blocking or not: their builders are alike and have no common trait.
+macro_rules! rules {
+    ($builder:ty) => {
+        /// No redirects, no cookies, no compression, no second try behind our back.
+        pub(in crate::oauth) fn strict(builder: $builder) -> $builder {
+            // Fails only if there is a provider already, which is as good.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            builder
+                .user_agent(concat!("vault/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .connect_timeout($crate::oauth::https::CONNECT_TIMEOUT)
+                .pool_max_idle_per_host(0)
+                .referer(false)
+        }
+
+        /// For this machine: never through a proxy.
+        pub(in crate::oauth) fn local(builder: $builder) -> $builder {
+            use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+            // RFC 6761, 6.3: the name means this machine, whatever a resolver says. Port 0 stands for the
+            // one in the URL.
+            let here = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+            let here = here.map(|ip| SocketAddr::new(ip, 0));
+            builder.no_proxy().resolve_to_addrs("localhost", &here)
+        }
+
+        /// For this machine without TLS, for which no certificates are read.
+        pub(in crate::oauth) fn plain(builder: $builder) -> $builder {
+            local(builder).tls_certs_only([])
+        }
+    };
 }
 
-fn local(builder: ClientBuilder) -> ClientBuilder {
-    // RFC 6761, 6.3: the name means this machine, whatever a resolver says. Port 0 stands for the
-    // one in the URL.
-    let here = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
-    let here = here.map(|ip| SocketAddr::new(ip, 0));
-    builder.no_proxy().resolve_to_addrs("localhost", &here)
+/// The rules for requests that are answered as a whole.
+mod whole {
+    rules!(reqwest::blocking::ClientBuilder);
+}
+
+/// The same rules for requests whose bodies flow.
+pub(super) mod flowing {
+    rules!(reqwest::ClientBuilder);
 }
 
 fn prepare(client: &Client, request: &Request) -> RequestBuilder {
@@ -174,17 +195,17 @@ fn head(answer: &reqwest::blocking::Response) -> Response {
     }
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// RFC 9110, 5.6.7, in the only form that is still sent.
-fn http_date(text: &str) -> Option<Timestamp> {
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok()
 }
 
 /// RFC 9110, 10.2.3: seconds, or a date, which is measured by the provider's own clock.
-fn retry_after(text: &str, now: Option<Timestamp>) -> Option<Duration> {
+pub(super) fn retry_after(text: &str, now: Option<Timestamp>) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         let seconds = text.parse().unwrap_or(u64::MAX);
@@ -205,7 +226,7 @@ fn read_body(answer: reqwest::blocking::Response, host: &str) -> Result<Zeroizin
     }
 }
 
-fn host(url: &Url) -> String {
+pub(super) fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {
         Some(port) => format!("{host}:{port}"),
@@ -214,7 +235,7 @@ fn host(url: &Url) -> String {
 }
 
 /// Name resolution, connecting and the TLS handshake come before the first byte of the request.
-fn classify(host: &str, error: reqwest::Error) -> TransportError {
+pub(super) fn classify(host: &str, error: reqwest::Error) -> TransportError {
     let error = error.without_url();
     if error.is_connect() || error.is_builder() || obstacle::wants_client_certificate(&error) {
         return unreachable(host, &error);
@@ -223,7 +244,7 @@ fn classify(host: &str, error: reqwest::Error) -> TransportError {
     TransportError::Lost { host: host.to_owned(), cause }
 }
 
-fn unreachable(host: &str, error: &reqwest::Error) -> TransportError {
+pub(super) fn unreachable(host: &str, error: &reqwest::Error) -> TransportError {
     TransportError::Unreachable { host: host.to_owned(), cause: Obstacle::of(error) }
 }
 

@@ -11,10 +11,12 @@ pub mod id_token;
 mod json;
 mod obstacle;
 pub mod provider;
+pub mod resource;
 pub mod revocation;
 #[cfg(test)]
 mod script;
 pub mod token_endpoint;
+mod transfer;
 pub mod userinfo;
 
 use std::fmt;

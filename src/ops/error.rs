@@ -50,6 +50,9 @@ pub enum Error {
     /// The conversation with the provider failed.
     #[error(transparent)]
     OAuth(#[from] oauth::Error),
+    /// A request to an API did not do what was asked.
+    #[error(transparent)]
+    Api(#[from] super::api::Error),
     /// A document is refused.
     #[error("{document} cannot be trusted")]
     Document {

@@ -14,8 +14,8 @@ mod peer;
 mod place;
 mod process;
 mod random;
-mod seats;
 mod run_dir;
+mod seats;
 #[cfg_attr(not(unix), path = "no_signals.rs")]
 mod signals;
 #[cfg(unix)]
@@ -26,15 +26,15 @@ pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, Facts, Kind, OpenFile, Opening, SystemDisk};
 pub use ending::Ending;
 pub use memory::has_memory;
-pub use new_file::{NewFileError, check_free, take_back, write_new};
+pub use new_file::{NewFile, NewFileError, Overwrite, check_free, take_back, write_new};
 pub use peer::tcp_peer_uid;
 pub use place::{
     FileSystem, Look, Nature, file_system, look, look_behind, names_in, read_start, system_name,
 };
 pub use process::{Asker, Error as ProcessError, asker, harden, replace_process};
 pub use random::{random_bytes, random_id};
-pub use seats::{Seat, Seats};
 pub use run_dir::{Error as RunDirError, RunDir, is_of_a_run};
+pub use seats::{Seat, Seats};
 pub use signals::{Deferral, is_asked_to_end, survive_size_limit};
 #[cfg(unix)]
 pub use socket::{Timed, UnsafePath, check_private_dir, check_socket, own_uid, peer_uid};

@@ -53,16 +53,84 @@ pub fn check_free(path: &Path) -> Result<(), NewFileError> {
 ///
 /// [`NewFileError::Exists`] if something stands there, else as the file system says.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), NewFileError> {
-    check_free(path)?;
-    let part = part_of(path);
-    // Open, and so ours, until it has its name.
-    let mut file = own(&part)?;
-    let made = fill(&mut file, &part, bytes).and_then(|()| publish(&part, path));
-    if made.is_err() {
-        let _ = fs::remove_file(&part);
-        return made;
+    let mut file = NewFile::begin(path, Overwrite::Never)?;
+    file.write(bytes)?;
+    file.finish()
+}
+
+/// Whether a new file may take the place of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overwrite {
+    /// Whatever stands there stays.
+    Never,
+    /// Another file may be replaced, as a whole.
+    Allowed,
+}
+
+/// A private file that comes into being piece by piece, as [`write_new`] makes it at once: it gets its name
+/// when it is finished. One that is dropped before is gone.
+#[derive(Debug)]
+pub struct NewFile {
+    /// Open, and so ours, until it has its name.
+    file: File,
+    part: PathBuf,
+    path: PathBuf,
+    overwrite: Overwrite,
+    /// Whether it has its name. Under the other one, another process may have begun by then.
+    is_named: bool,
+}
+
+impl NewFile {
+    /// Begins a file that will stand at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`NewFileError::Exists`] if something stands there that may not be replaced, else as the file system
+    /// says.
+    pub fn begin(path: &Path, overwrite: Overwrite) -> Result<Self, NewFileError> {
+        if overwrite == Overwrite::Never {
+            check_free(path)?;
+        }
+        let part = part_of(path);
+        Ok(Self { file: own(&part)?, part, path: path.to_owned(), overwrite, is_named: false })
     }
-    sync_directory_of(path).inspect_err(|_| take_back(path))
+
+    /// Adds `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// As the file system says.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), NewFileError> {
+        self.file.write_all(bytes).map_err(failed("write", &self.part))
+    }
+
+    /// Gives the file its name, durably.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub fn finish(mut self) -> Result<(), NewFileError> {
+        self.file.sync_all().map_err(failed("sync", &self.part))?;
+        match self.overwrite {
+            Overwrite::Never => publish(&self.part, &self.path)?,
+            Overwrite::Allowed => {
+                fs::rename(&self.part, &self.path).map_err(failed("replace", &self.path))?;
+            }
+        }
+        self.is_named = true;
+        sync_directory_of(&self.path).inspect_err(|_| match self.overwrite {
+            Overwrite::Never => take_back(&self.path),
+            Overwrite::Allowed => {}
+        })
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.is_named {
+            let _ = fs::remove_file(&self.part);
+        }
+    }
 }
 
 /// Removes a file that was just made, and turned out to be no good.
@@ -124,11 +192,6 @@ fn lock(file: &File, path: &Path) -> Result<(), NewFileError> {
     }
 }
 
-fn fill(file: &mut File, path: &Path, bytes: &[u8]) -> Result<(), NewFileError> {
-    file.write_all(bytes).map_err(failed("write", path))?;
-    file.sync_all().map_err(failed("sync", path))
-}
-
 /// Gives the file its name, if nothing has it.
 fn publish(part: &Path, path: &Path) -> Result<(), NewFileError> {
     let published = rename_to_new(part, path).or_else(|error| match error.kind() {
@@ -186,6 +249,26 @@ mod tests {
             use std::os::unix::fs::MetadataExt;
             assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn a_file_that_is_not_finished_leaves_nothing_and_one_that_may_replaces_another_as_a_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new");
+        fs::write(&path, b"old").unwrap();
+
+        let mut given_up = NewFile::begin(&path, Overwrite::Allowed).unwrap();
+        given_up.write(b"half").unwrap();
+        drop(given_up);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        let mut file = NewFile::begin(&path, Overwrite::Allowed).unwrap();
+        file.write(b"ne").unwrap();
+        file.write(b"w").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        file.finish().unwrap();
+
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod age_vectors;
 mod agent;
 mod agent_visitors;
 mod answers;
+mod api;
 mod audit;
 mod backup;
 mod bindings;

@@ -44,6 +44,7 @@ mod http;
 mod id_token;
 mod metadata;
 mod refusal;
+mod resource;
 mod revoke;
 mod script;
 mod server;

@@ -24,6 +24,8 @@ pub enum Endpoint {
     Revoke,
     /// `/jwks`
     Jwks,
+    /// `/api/…`, a resource
+    Api,
     /// Any other path.
     Elsewhere,
 }

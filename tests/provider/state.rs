@@ -142,6 +142,7 @@ impl State {
             "/userinfo" => Endpoint::Userinfo,
             "/revoke" => Endpoint::Revoke,
             "/jwks" => Endpoint::Jwks,
+            _ if path.starts_with("/api/") => Endpoint::Api,
             _ if path == format!("{tenant}/.well-known/openid-configuration") => {
                 Endpoint::OpenidConfiguration
             }

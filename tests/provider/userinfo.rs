@@ -31,7 +31,7 @@ fn tell(state: &State, token: &AccessToken) -> Response {
     Response::json(200, &claims)
 }
 
-fn bearer(request: &Request) -> Option<&str> {
+pub(super) fn bearer(request: &Request) -> Option<&str> {
     let (scheme, token) = request.header("authorization")?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }

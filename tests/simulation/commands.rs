@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use vault::domain::{AccessToken, ClientAuth, Endpoints, Field, ProfileName};

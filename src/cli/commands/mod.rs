@@ -2,6 +2,7 @@
 
 mod add_profile;
 mod agent_process;
+mod api;
 mod backup;
 mod client;
 mod completions;
@@ -67,6 +68,7 @@ const COMMANDS: &[Entry] = &[
     entry!("logout", logout, "End a login at the provider and forget it"),
     entry!("token", token, "Print an access token that works now"),
     entry!("env", env, "Print variables for the current shell or another tool"),
+    entry!("api", api, "Send a request with the profile's token"),
     entry!("exec", exec, "Run a program with these variables"),
     entry!("list", list, "List the profiles"),
     entry!("show", show, "Show one profile"),

@@ -1,6 +1,6 @@
 //! Google, for accounts of people.
 
-use super::{Fixed, Prompt, Provider};
+use super::{ApiHeaders, Fixed, Prompt, Provider};
 use crate::domain::{ClientAuth, Field};
 
 /// Endpoints as in <https://accounts.google.com/.well-known/openid-configuration>.
@@ -42,6 +42,11 @@ pub(super) static GOOGLE: Provider = Provider {
     api_keys_page: Some("https://console.cloud.google.com/apis/credentials"),
     audience_page: Some("https://console.cloud.google.com/auth/audience"),
     grants_page: Some("https://myaccount.google.com/connections"),
+    // All of them are Google's own front ends; what users serve themselves is at other names, such as
+    // googleusercontent.com and run.app.
+    api_hosts: &[".googleapis.com"],
+    // <https://cloud.google.com/apis/docs/system-parameters>
+    api_headers: Some(ApiHeaders { api_key: "x-goog-api-key", project: "x-goog-user-project" }),
     revokes_siblings: true,
 };
 
@@ -212,6 +217,28 @@ mod tests {
 
         assert_eq!(prompt(true).unwrap().1, "consent");
         assert_eq!(prompt(false).unwrap().1, "consent select_account");
+    }
+
+    #[test]
+    fn apis_of_google_are_where_google_serves_them_and_nowhere_that_looks_like_it() {
+        for host in ["www.googleapis.com", "gmail.googleapis.com", "bucket.storage.googleapis.com"] {
+            assert!(GOOGLE.has_api_at(host), "{host}");
+        }
+        for host in [
+            "googleapis.com",
+            ".googleapis.com",
+            "evilgoogleapis.com",
+            "googleapis.com.evil.example",
+            "www.googleapis.com.",
+            "www.googleapis.com.evil.example",
+            "www.googleapis.com:8443",
+            "www.googleapis.co",
+            "www.google.com",
+            "x.googleusercontent.com",
+            "xn--ggleapis-c1aa.com",
+        ] {
+            assert!(!GOOGLE.has_api_at(host), "{host}");
+        }
     }
 
     #[test]

@@ -39,8 +39,21 @@ pub struct Provider {
     pub audience_page: Option<&'static str>,
     /// Where a user sees what has access to the account.
     pub grants_page: Option<&'static str>,
+    /// Hosts to which a token goes without being told: `.example.com` stands for all below it.
+    pub api_hosts: &'static [&'static str],
+    /// The header fields in which its APIs take more than a token.
+    pub api_headers: Option<ApiHeaders>,
     /// Whether revoking one token ends every grant of the same user to the same client.
     pub revokes_siblings: bool,
+}
+
+/// The header fields in which the APIs of a provider take more than a token.
+#[derive(Debug)]
+pub struct ApiHeaders {
+    /// For an API key.
+    pub api_key: &'static str,
+    /// For the project that a request is counted for.
+    pub project: &'static str,
 }
 
 /// What discovery would say, known beforehand.
@@ -89,6 +102,8 @@ pub static GENERIC: Provider = Provider {
     api_keys_page: None,
     audience_page: None,
     grants_page: None,
+    api_hosts: &[],
+    api_headers: None,
     revokes_siblings: false,
 };
 
@@ -111,6 +126,15 @@ pub fn of_issuer(issuer: &str) -> Option<&'static Provider> {
 }
 
 impl Provider {
+    /// Whether `host`, in lower case and ASCII, is one of its APIs.
+    pub fn has_api_at(&self, host: &str) -> bool {
+        self.api_hosts.iter().any(|known| match known.strip_prefix('.') {
+            // Something must stand before the dot.
+            Some(_) => host.len() > known.len() && host.ends_with(known),
+            None => host == *known,
+        })
+    }
+
     /// Where it is spoken to, where that is known.
     pub fn endpoints(&self) -> Option<Endpoints> {
         let fixed = self.fixed.as_ref()?;
