@@ -219,7 +219,8 @@ fn rename_to_new(_: &Path, _: &Path) -> io::Result<()> {
 
 #[cfg(unix)]
 fn sync_directory_of(path: &Path) -> Result<(), NewFileError> {
-    let directory = path.parent().unwrap_or(path);
+    // A name alone stands in the current directory.
+    let directory = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(directory).and_then(|file| file.sync_all()).map_err(failed("sync", directory))
 }
 

@@ -104,6 +104,7 @@ fn every_command_that_uses_the_vault_key_leaves_one_line() {
             .split(' ')
             .chain([&*issuer])
             .collect();
+    let api = provider.url("/api/x");
     assert_eq!(last(&home), json!({"what": "add-profile", "profile": "work", "result": "ok"}));
     let elsewhere = [
         "add-profile",
@@ -135,6 +136,10 @@ fn every_command_that_uses_the_vault_key_leaves_one_line() {
             "exec -p work -- true",
             json!({"what": "exec", "profile": "work", "fields": ["access_token"], "token": "cached"}),
         ),
+        (
+            "api work API",
+            json!({"what": "api", "profile": "work", "fields": ["access_token"], "token": "cached"}),
+        ),
         ("rename work home", json!({"what": "rename", "profile": "work", "to": "home"})),
         ("use home", json!({"what": "use", "profile": "home"})),
         ("CLIENT ADD", json!({"what": "client add", "client": "spare"})),
@@ -162,6 +167,7 @@ fn every_command_that_uses_the_vault_key_leaves_one_line() {
             .map(|word| match word {
                 "SLOT" => &*slot,
                 "KID" => &*kid,
+                "API" => &*api,
                 it => it,
             })
             .collect();

@@ -14,14 +14,14 @@ use crate::provider::{Authority, Config, Endpoint, Fault, HOST, Provider, browse
 const REMOTE: &str = "provider.test";
 
 /// A proxy that leads every tunnel to one place, and keeps what clients send through it.
-struct Proxy {
+pub struct Proxy {
     address: SocketAddr,
     heard: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Proxy {
     /// Leads every tunnel to `target`.
-    fn leading_to(target: SocketAddr) -> Self {
+    pub fn leading_to(target: SocketAddr) -> Self {
         Self::start(move |client, first| {
             let _ = client.try_clone()?.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
             let server = TcpStream::connect(target)?;
@@ -62,12 +62,13 @@ impl Proxy {
         Self { address, heard }
     }
 
-    fn url(&self) -> String {
+    /// Its address, for `HTTPS_PROXY`.
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// All that clients have sent, one text for each head and each piece of a tunnel.
-    fn heard(&self) -> Vec<String> {
+    pub fn heard(&self) -> Vec<String> {
         let heard = self.heard.lock().unwrap();
         heard.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
     }

@@ -94,6 +94,17 @@ fn a_cached_token_opens_one_item() {
 }
 
 #[test]
+fn a_request_to_an_api_opens_the_token_and_for_a_host_that_may_not_have_it_nothing() {
+    let scene = Scene::new();
+    let work = read(&scene.home.profile("work"));
+    let api = scene.provider.url("/api/x");
+
+    assert_eq!(opened(&scene.home, &["api", "work", &api]), [item("access_token", &work)]);
+    assert_eq!(opened(&scene.home, &["api", "work", "https://api.example.com/x"]), [""; 0]);
+    assert_eq!(opened(&scene.home, &["api", "work", "--api-key", &api]), [""; 0]);
+}
+
+#[test]
 fn a_refresh_opens_the_two_secrets_of_its_profile() {
     let scene = Scene::new();
     let (work, client) = (read(&scene.home.profile("work")), read(&scene.client()));

@@ -45,8 +45,11 @@ impl Request {
         let headers = owned(head.headers);
         let (path, query) = split_target(head.path.unwrap_or("/"));
         let method = head.method.unwrap_or_default().to_owned();
-        let length = content_length(&headers)?.unwrap_or(0);
-        let body = read_body(stream, bytes[body_at..].to_vec(), Some(length))?;
+        let begun = bytes[body_at..].to_vec();
+        let body = match find(&headers, "transfer-encoding") {
+            Some("chunked") => read_chunks(stream, begun)?,
+            _ => read_body(stream, begun, Some(content_length(&headers)?.unwrap_or(0)))?,
+        };
         let form = form_of(&headers, &body);
         Ok(Self {
             endpoint: Endpoint::Elsewhere,
@@ -182,6 +185,28 @@ fn read_body(stream: &mut impl Read, mut body: Vec<u8>, length: Option<usize>) -
     }
     body.truncate(length);
     Ok(body)
+}
+
+/// Reads a body in chunks (RFC 9112, 7.1), without extensions and trailers.
+fn read_chunks(stream: &mut impl Read, mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") else {
+            read_some(stream, &mut bytes)?;
+            continue;
+        };
+        let size = std::str::from_utf8(&bytes[..end]).map_err(malformed)?;
+        let size = usize::from_str_radix(size, 16).map_err(malformed)?;
+        let all = end + 2 + size + 2;
+        while bytes.len() < all {
+            read_some(stream, &mut bytes)?;
+        }
+        body.extend_from_slice(&bytes[end + 2..all - 2]);
+        bytes.drain(..all);
+        if size == 0 || body.len() > MAX_BODY {
+            return Ok(body);
+        }
+    }
 }
 
 fn read_some(stream: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<()> {

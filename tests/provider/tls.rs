@@ -46,6 +46,11 @@ impl Authority {
         Tls { host: host.into(), ..self.sign(params(&[host])) }
     }
 
+    /// The same for several, `*.example.com` among them, of which the server goes by the first.
+    pub fn certify_all(&self, hosts: &[&str]) -> Tls {
+        Tls { host: hosts[0].into(), ..self.sign(params(hosts)) }
+    }
+
     /// A certificate for a host that is not [`HOST`].
     pub fn for_another_host(&self) -> Tls {
         self.sign(params(&["elsewhere.example"]))

@@ -33,6 +33,8 @@ pub struct Asked {
 pub struct Exchanged {
     /// The answer.
     pub answer: Answer,
+    /// Whether the token went along with the request that it answers.
+    had_token: bool,
     /// Why a redirect was not followed although that was wanted.
     not_followed: Option<&'static str>,
 }
@@ -54,15 +56,16 @@ pub fn exchange(
     let mut answer = send(resources, pass, asked, &at, body)?;
     for _ in 0..MOST_REDIRECTS {
         let target = answer.redirect().filter(|_| asked.follow);
-        let Some(target) = target else { return Ok(Exchanged { answer, not_followed: None }) };
+        let had_token = at.is_home;
+        let Some(target) = target else { return Ok(Exchanged { answer, had_token, not_followed: None }) };
         match at.next(answer.status, target) {
             Ok(next) => at = next,
-            Err(why) => return Ok(Exchanged { answer, not_followed: Some(why) }),
+            Err(why) => return Ok(Exchanged { answer, had_token, not_followed: Some(why) }),
         }
         answer = send(resources, pass, asked, &at, None)?;
     }
     let not_followed = answer.redirect().map(|_| "there were ten before it");
-    Ok(Exchanged { answer, not_followed })
+    Ok(Exchanged { answer, had_token: at.is_home, not_followed })
 }
 
 /// Where a request has been led to.
@@ -124,6 +127,11 @@ pub(super) fn shown(url: &Url) -> String {
 }
 
 impl Exchanged {
+    /// Whether the server has seen the token and refuses it.
+    pub fn refuses_token(&self) -> bool {
+        self.answer.status == 401 && self.had_token
+    }
+
     /// Whether the answer is what was asked for. Of an error, `begun` is the beginning of the body.
     ///
     /// # Errors
@@ -143,7 +151,7 @@ impl Exchanged {
             400.. => Err(Error::Refused {
                 status,
                 profile: pass.profile.clone(),
-                obstacle: obstacle(answer, begun),
+                obstacle: obstacle(answer, begun).filter(|_| self.had_token),
             }),
             _ => Ok(()),
         }

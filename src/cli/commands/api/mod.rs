@@ -122,7 +122,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     })?;
     tell_allowed(session, &args, &pass);
     let mut exchanged = exchange(session.http(), &pass, &asked, body.take().map(|body| body.body))?;
-    if exchanged.answer.status == 401 && pass.is_cached && content.is_repeatable() {
+    if exchanged.refuses_token() && pass.is_cached && content.is_repeatable() {
         log::info!("the server does not accept the cached token; asking for a new one");
         (pass, exchanged) = again(session, &pass, &need, &asked, &content)?;
     }
