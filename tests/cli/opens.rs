@@ -100,8 +100,10 @@ fn a_request_to_an_api_opens_the_token_and_for_a_host_that_may_not_have_it_nothi
     let api = scene.provider.url("/api/x");
 
     assert_eq!(opened(&scene.home, &["api", "work", &api]), [item("access_token", &work)]);
-    assert_eq!(opened(&scene.home, &["api", "work", "https://api.example.com/x"]), [""; 0]);
-    assert_eq!(opened(&scene.home, &["api", "work", "--api-key", &api]), [""; 0]);
+    for refused in [&["https://api.example.com/x"][..], &["--api-key", &api]] {
+        let run = scene.home.run(&[&["-vvv", "api", "work"], refused].concat());
+        let _ = run.expect_code(7).expect_unsaid("opening");
+    }
 }
 
 #[test]

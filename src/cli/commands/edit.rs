@@ -102,7 +102,7 @@ fn binding(text: &str) -> Result<(Use, Host), String> {
 }
 
 /// An id, also with the domain of an organisation before it, or a number. What it stands in is a header.
-fn project(text: &str) -> Result<String, String> {
+pub(super) fn project(text: &str) -> Result<String, String> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-.:_".contains(c);
     if text.is_empty() || text.len() > 100 || !text.chars().all(is_allowed) {
         return Err("a project id has letters, digits, `-`, `.` and `:` only".to_owned());

@@ -138,7 +138,7 @@ impl Exchanged {
     ///
     /// [`Error::Redirected`], [`Error::Refused`] or [`Error::Unavailable`] if it is not.
     pub fn verdict(&self, pass: &Pass, begun: &[u8]) -> Result<(), Error> {
-        let Self { answer, not_followed } = self;
+        let Self { answer, not_followed, .. } = self;
         let status = answer.status;
         if let Some(target) = answer.redirect() {
             let to = target.map_or_else(|| "what is no address".to_owned(), |url| shown(&url));

@@ -27,18 +27,20 @@ use words::Words;
 /// as it comes, whatever its status; the exit code tells how it went.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-NAME, METHOD and URL are told apart by their looks: a method is in capitals, a URL begins with https://. Without a
-method it is GET, or POST if there is a body.
+NAME, METHOD and URL are told apart by their looks: a method is in capitals, a
+URL begins with https://. Without a method it is GET, or POST with a body.
 
 Examples:
   vault api https://gmail.googleapis.com/gmail/v1/users/me/profile
-  vault api work GET https://www.googleapis.com/drive/v3/files -f pageSize=5 -f q=\"name contains 'x'\"
-  vault api work https://tasks.googleapis.com/tasks/v1/users/@me/lists -f title=Home
-  vault api work PUT https://api.example.com/blobs/7 --input photo.jpg --allow-host api.example.com
-  vault api work https://www.googleapis.com/drive/v3/files/ID?alt=media -o photo.jpg
+  vault api work GET https://www.googleapis.com/drive/v3/files -f pageSize=5
+  vault api https://tasks.googleapis.com/tasks/v1/users/@me/lists -f title=Home
+  vault api PUT https://api.example.com/7 --input 7.jpg --allow-host api.example.com
+  vault api \"https://www.googleapis.com/drive/v3/files/ID?alt=media\" -o photo.jpg
 
-Exit codes: 0 for an answer of 2xx; 7 for 4xx, for a redirect that was not followed, and for a host that may not have
-the token; 8 for 408, 429, 5xx, and for an answer that does not come or is broken off.")]
+Exit codes:
+  0  an answer of 2xx
+  7  4xx; a redirect that was not followed; a host that may not have the token
+  8  408, 429, 5xx; an answer that does not come, or is broken off")]
 pub(super) struct Args {
     /// The profile [default: VAULT_PROFILE, else the default profile]
     #[arg(value_name = "NAME", add = crate::cli::complete::profiles())]
@@ -76,7 +78,7 @@ pub(super) struct Args {
     #[arg(long)]
     api_key: bool,
     /// Count the request for this Google Cloud project [default: that of the profile]
-    #[arg(long, value_name = "PROJECT")]
+    #[arg(long, value_name = "PROJECT", value_parser = super::edit::project)]
     quota_project: Option<String>,
     /// Follow redirects of GET and HEAD; the token goes along only within the same host
     #[arg(short = 'L', long)]
