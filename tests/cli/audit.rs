@@ -48,7 +48,7 @@ fn older(home: &Home) -> PathBuf {
 }
 
 /// The lines of the newer file.
-fn lines(home: &Home) -> Vec<Value> {
+pub fn lines(home: &Home) -> Vec<Value> {
     whole_lines(&fs::read_to_string(path(home)).unwrap())
 }
 

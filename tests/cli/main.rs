@@ -7,6 +7,7 @@
 mod provider;
 
 mod disk;
+mod exec_stage;
 mod forge;
 mod holder;
 mod home;
@@ -42,6 +43,9 @@ mod disk_errors;
 mod doctor;
 mod doctor_faults;
 mod errors;
+mod exec_adc;
+mod exec_child;
+mod exec_files;
 mod exit_codes;
 mod expiry;
 mod faults;
