@@ -2,8 +2,8 @@
 
 mod adc;
 mod staying;
-mod surroundings;
-mod told;
+pub(super) mod surroundings;
+pub(super) mod told;
 
 use std::ffi::OsString;
 use std::io::ErrorKind;

@@ -9,9 +9,9 @@ use std::path::Path;
 use crate::system::is_of_a_run;
 
 /// gcloud's first choice, before the file: one token for the life of the process.
-pub(super) const GCLOUD_TOKEN: &str = "CLOUDSDK_AUTH_ACCESS_TOKEN";
+pub(in crate::cli::commands) const GCLOUD_TOKEN: &str = "CLOUDSDK_AUTH_ACCESS_TOKEN";
 /// gcloud's second choice: read by each call.
-pub(super) const GCLOUD_TOKEN_FILE: &str = "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE";
+pub(in crate::cli::commands) const GCLOUD_TOKEN_FILE: &str = "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE";
 
 const ADC: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 const GCLOUD_CONFIG: &str = "CLOUDSDK_CONFIG";
@@ -20,13 +20,16 @@ const METADATA: [&str; 3] = ["GCE_METADATA_HOST", "GCE_METADATA_ROOT", "GCE_META
 const NO_METADATA: [&str; 2] = ["NO_GCE_CHECK", "METADATA_SERVER_DETECTION"];
 
 /// What the environment says already.
-pub(super) type Inherited<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+pub(in crate::cli::commands) type Inherited<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// What is changed: a value, or none for a variable that is taken away.
-pub(super) type Changes = BTreeMap<&'static str, Option<OsString>>;
+pub(in crate::cli::commands) type Changes = BTreeMap<&'static str, Option<OsString>>;
 
 /// The variables that another run of ours has set, in which we have been started: they are for its profile.
-pub(super) fn left_by_another_run(inherited: Inherited<'_>, runtime_dir: &Path) -> Vec<&'static str> {
+pub(in crate::cli::commands) fn left_by_another_run(
+    inherited: Inherited<'_>,
+    runtime_dir: &Path,
+) -> Vec<&'static str> {
     let is_its = |name: &&str| inherited(name).is_some_and(|path| is_of_a_run(path.as_ref(), runtime_dir));
     let mut left: Vec<&str> = [ADC, GCLOUD_CONFIG, GCLOUD_TOKEN_FILE].into_iter().filter(is_its).collect();
     if left.contains(&GCLOUD_CONFIG) {
@@ -36,13 +39,13 @@ pub(super) fn left_by_another_run(inherited: Inherited<'_>, runtime_dir: &Path) 
 }
 
 /// For programs that ask the broker: where the file is that names it.
-pub(super) fn of_broker(file: &Path) -> Changes {
+pub(in crate::cli::commands) fn of_broker(file: &Path) -> Changes {
     Changes::from([(ADC, Some(file.into()))])
 }
 
 /// For programs that ask the metadata server at `port`, below the path `secret`. They ask it last of all, so what
 /// they would find before it is put out of their way: gcloud's directory is an empty one of this run.
-pub(super) fn of_metadata(port: u16, secret: &str, gcloud_config: &Path) -> Changes {
+pub(in crate::cli::commands) fn of_metadata(port: u16, secret: &str, gcloud_config: &Path) -> Changes {
     let [host, root, ip] = METADATA;
     let address = format!("127.0.0.1:{port}");
     let mut changes = Changes::from([(ADC, None), (GCLOUD_CONFIG, Some(gcloud_config.into()))]);
@@ -56,7 +59,7 @@ pub(super) fn of_metadata(port: u16, secret: &str, gcloud_config: &Path) -> Chan
 }
 
 /// For both: `project` is the profile's own, `client_project` that of its client.
-pub(super) fn of_both(
+pub(in crate::cli::commands) fn of_both(
     inherited: Inherited<'_>,
     project: Option<&str>,
     client_project: Option<&str>,

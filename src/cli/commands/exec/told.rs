@@ -13,7 +13,7 @@ use crate::serve::{Ask, Desk, Refusal};
 const AGAIN: Duration = Duration::from_secs(600);
 
 /// The desk behind it, and what was told when.
-pub(super) struct Told<'a> {
+pub(in crate::cli::commands) struct Told<'a> {
     desk: &'a dyn Desk,
     tell: &'a (dyn Fn(&str) + Sync),
     told: Mutex<BTreeMap<String, Instant>>,
@@ -21,7 +21,7 @@ pub(super) struct Told<'a> {
 
 impl<'a> Told<'a> {
     /// The same desk; `tell` is called with each refusal.
-    pub(super) fn new(desk: &'a dyn Desk, tell: &'a (dyn Fn(&str) + Sync)) -> Self {
+    pub(in crate::cli::commands) fn new(desk: &'a dyn Desk, tell: &'a (dyn Fn(&str) + Sync)) -> Self {
         Self { desk, tell, told: Mutex::default() }
     }
 
