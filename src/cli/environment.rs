@@ -90,6 +90,11 @@ impl Environment {
     }
 }
 
+/// What a program that we start finds in a variable, unless we change it.
+pub(super) fn inherited(name: &str) -> Option<OsString> {
+    variable(name)
+}
+
 /// What surrounds the program, for the doctor: of the variables among `names`, which are set.
 pub(super) fn surroundings(names: &[&str], home: PathBuf, runtime_dir: PathBuf) -> Surroundings {
     let search_path = variable("PATH").unwrap_or_default();

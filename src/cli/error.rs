@@ -13,7 +13,7 @@ use super::hints;
 use super::table::printable;
 use crate::domain::agent_protocol;
 use crate::ops::audit::Outcome;
-use crate::system::NewFileError;
+use crate::system::{NewFileError, RunDirError};
 use crate::{oauth, ops, seal, store, unlock};
 
 /// Why a command failed, as it is told.
@@ -55,6 +55,16 @@ impl Failure {
     /// A program could not be run; `status` is what a shell would answer.
     pub(super) fn of_program(status: u8, error: &dyn StdError) -> Self {
         Self { status, ..Self::of(Code::Storage, error) }
+    }
+
+    /// A program has run, and its exit status is to be ours. There is nothing to say.
+    pub(super) fn of_status(status: u8) -> Self {
+        Self { status, messages: Vec::new(), hints: Vec::new(), block: None }
+    }
+
+    /// The files of a run cannot be had.
+    pub(super) fn of_run_dir(error: &RunDirError) -> Self {
+        Self::of(Code::Storage, error)
     }
 
     /// What `error` says, and its causes.

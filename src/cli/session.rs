@@ -14,11 +14,11 @@ use super::terminal::Terminal;
 use crate::domain::{KeyId, ProfileName};
 use crate::oauth::Https;
 use crate::ops::audit::{self, Outcome};
-use crate::ops::{Context, Unlocked, Vault};
+use crate::ops::{self, Context, Unlocked, Vault};
 use crate::store::{self, Directory, Places};
 use crate::system::{SystemClock, asker};
 use crate::unlock::agent::Client;
-use crate::unlock::{Keychain, PassphraseSource, Ways, keychain};
+use crate::unlock::{self, Keychain, PassphraseSource, Ways, keychain};
 
 /// One run of the program.
 pub(super) struct Session {
@@ -132,6 +132,20 @@ impl Session {
         work: impl FnOnce(Context<'_>, &Unlocked) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.with(|ctx| work(ctx, &Vault::open(ctx)?.unlock(ctx)?))
+    }
+
+    /// Unlocks the vault for something that goes on longer than `work`; and says whether a person was needed for
+    /// that. Whoever goes on then has to hold the key: nobody would type it again.
+    pub(super) fn unlock_to_go_on(&self, ctx: Context<'_>) -> Result<(Unlocked, bool), Failure> {
+        if ctx.ways.may_ask {
+            let silent = keychain::system(false);
+            let ways = Ways { may_ask: false, keychain: &*silent, ..ctx.ways.clone() };
+            match Vault::open(ctx)?.unlock(Context { ways: &ways, ..ctx }) {
+                Err(ops::Error::Unlock(unlock::Error::NoWay { .. })) => {}
+                unlocked => return Ok((unlocked?, false)),
+            }
+        }
+        Ok((Vault::open(ctx)?.unlock(ctx)?, ctx.ways.may_ask))
     }
 
     /// The person at the terminal.

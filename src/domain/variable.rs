@@ -87,7 +87,12 @@ impl VariableName {
     /// `VAULT_PROFILE`, the one variable of our own that we set: it names the profile to the programs
     /// that we start.
     pub fn vault_profile() -> Self {
-        Self("VAULT_PROFILE".to_owned())
+        Self::ours("VAULT_PROFILE")
+    }
+
+    /// A name that the program itself has chosen, and no user: it may be one that is refused else.
+    pub(crate) fn ours(name: &'static str) -> Self {
+        Self(name.to_owned())
     }
 
     /// The name as text.

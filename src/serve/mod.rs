@@ -2,6 +2,7 @@
 
 #[cfg_attr(not(unix), path = "no_agent.rs")]
 pub mod agent;
+mod broker_file;
 #[cfg(unix)]
 mod connections;
 mod desk;
@@ -13,7 +14,10 @@ mod locked;
 mod reply;
 mod server;
 mod teller;
+mod token_file;
 mod visit;
 
+pub use broker_file::broker_file;
 pub use desk::{Ask, Desk, Refusal, RefusalKind};
 pub use server::Server;
+pub use token_file::TokenFile;

@@ -60,3 +60,42 @@ impl Drop for Seat<'_> {
         self.seats.taken().streams.retain(|(number, _)| *number != self.number);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Two ends of one connection.
+    fn connection() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (listener.accept().unwrap().0, theirs)
+    }
+
+    fn is_hung_up_on(mut visitor: &TcpStream) -> bool {
+        visitor.set_nonblocking(true).unwrap();
+        matches!(visitor.read(&mut [0]), Ok(0))
+    }
+
+    #[test]
+    fn whoever_comes_when_all_are_taken_pushes_out_the_first() {
+        let seats = Seats::new(2);
+        let connections: Vec<_> = (0..4).map(|_| connection()).collect();
+        let [first, second, third, last] = &connections[..] else { unreachable!() };
+
+        let _first = seats.admit(&first.0);
+        let second_seat = seats.admit(&second.0);
+        let _third = seats.admit(&third.0);
+        assert!(is_hung_up_on(&first.1) && !is_hung_up_on(&second.1));
+        drop(second_seat);
+        let _last = seats.admit(&last.0);
+
+        // The second has spoken, and is no longer among those who may be hung up on.
+        assert!([second, third, last].iter().all(|visitor| !is_hung_up_on(&visitor.1)));
+        seats.close_all();
+        assert!(!is_hung_up_on(&second.1) && is_hung_up_on(&third.1) && is_hung_up_on(&last.1));
+    }
+}

@@ -26,6 +26,7 @@ mod rename;
 mod restore;
 mod reveal;
 mod rotate;
+mod serve;
 mod show;
 mod status;
 mod token;
@@ -70,6 +71,7 @@ const COMMANDS: &[Entry] = &[
     entry!("env", env, "Print variables for the current shell or another tool"),
     entry!("api", api, "Send a request with the profile's token"),
     entry!("exec", exec, "Run a program with these variables"),
+    entry!("serve", serve, "Give tokens to programs until told to end"),
     entry!("list", list, "List the profiles"),
     entry!("show", show, "Show one profile"),
     entry!("status", status, "Show how the vault and its logins are, and what needs attention"),

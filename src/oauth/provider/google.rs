@@ -170,6 +170,13 @@ const INCLUDES: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The number of the project that a client id of Google belongs to: `1234-abc.apps.googleusercontent.com`.
+pub fn project_number(client_id: &str) -> Option<&str> {
+    let (number, rest) = client_id.split_once('-')?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && rest.ends_with(".apps.googleusercontent.com")).then_some(number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
 mod google;
 
+pub use google::project_number as google_project_number;
 use url::Url;
 
 use crate::domain::{ClientAuth, Endpoints, Field, Scopes};
