@@ -34,8 +34,8 @@ Examples:
   vault api https://gmail.googleapis.com/gmail/v1/users/me/profile
   vault api work GET https://www.googleapis.com/drive/v3/files -f pageSize=5
   vault api https://tasks.googleapis.com/tasks/v1/users/@me/lists -f title=Home
-  vault api PUT https://api.example.com/7 --input 7.jpg --allow-host api.example.com
-  vault api \"https://www.googleapis.com/drive/v3/files/ID?alt=media\" -o photo.jpg
+  vault api PUT https://a.example.com/7 -d @7.jpg --allow-host a.example.com
+  vault api \"https://www.googleapis.com/drive/v3/about?fields=*\" -o about.json
 
 Exit codes:
   0  an answer of 2xx
