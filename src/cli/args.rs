@@ -141,6 +141,19 @@ impl ProfileArg {
         self.resolve_with(session, || registry::default_profile(ctx, &vault.manifest.facts))
     }
 
+    /// The same for a program that asks on somebody's behalf: nobody is there to pick one.
+    pub(super) fn resolve_silently(
+        &self,
+        session: &Session,
+        ctx: Context<'_>,
+        vault: &Unlocked,
+    ) -> Result<ProfileName, Failure> {
+        if let Some(name) = self.named(session)? {
+            return Ok(name);
+        }
+        Ok(registry::default_profile(ctx, &vault.manifest.facts)?)
+    }
+
     /// The same for a command that only shows: the default is read from a manifest that has not been
     /// verified.
     pub(super) fn resolve_unverified(
@@ -151,15 +164,20 @@ impl ProfileArg {
         self.resolve_with(session, || registry::default_profile(ctx, Vault::open(ctx)?.manifest()))
     }
 
+    /// The typed one, else VAULT_PROFILE.
+    fn named(&self, session: &Session) -> Result<Option<ProfileName>, Failure> {
+        match self.typed() {
+            Some(name) => Ok(Some(name.clone())),
+            None => session.profile_from_environment(),
+        }
+    }
+
     fn resolve_with(
         &self,
         session: &Session,
         default: impl FnOnce() -> Result<ProfileName, ops::Error>,
     ) -> Result<ProfileName, Failure> {
-        if let Some(name) = self.typed() {
-            return Ok(name.clone());
-        }
-        if let Some(name) = session.profile_from_environment()? {
+        if let Some(name) = self.named(session)? {
             return Ok(name);
         }
         match default() {

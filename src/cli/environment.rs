@@ -28,6 +28,8 @@ pub(super) struct Environment {
     pub no_color: bool,
     /// `BROWSER`: the command that opens an address.
     pub browser: Option<OsString>,
+    /// `KUBERNETES_EXEC_INFO`: what kubectl and its like want of `vault helper kubectl`.
+    pub kubernetes_exec_info: Option<OsString>,
     /// Whether we run on GitHub Actions, which hides secrets in its logs if it is told to.
     pub is_github_actions: bool,
     /// Whether a window could appear on this machine's screen.
@@ -84,6 +86,7 @@ impl Environment {
             rust_log: variable("RUST_LOG"),
             no_color: variable("NO_COLOR").is_some() || variable("TERM").is_some_and(|term| term == "dumb"),
             browser: variable("BROWSER"),
+            kubernetes_exec_info: variable("KUBERNETES_EXEC_INFO"),
             is_github_actions: variable("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             has_display: has_display(),
         }

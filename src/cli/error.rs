@@ -13,6 +13,7 @@ use super::hints;
 use super::table::printable;
 use crate::domain::agent_protocol;
 use crate::ops::audit::Outcome;
+use crate::serve::kubectl;
 use crate::system::{NewFileError, RunDirError};
 use crate::{oauth, ops, seal, store, unlock};
 
@@ -133,6 +134,17 @@ impl From<ops::Error> for Failure {
             failure.block = Some(block);
         }
         failure
+    }
+}
+
+impl From<kubectl::Error> for Failure {
+    fn from(error: kubectl::Error) -> Self {
+        match error {
+            kubectl::Error::OtherVersion(_) => Self::of(Code::Refused, &error)
+                .hint("write `apiVersion: client.authentication.k8s.io/v1` under `exec` in the kubeconfig"),
+            _ => Self::of(Code::Usage, &error)
+                .hint("kubectl sets this variable; to see what it is answered, unset it"),
+        }
     }
 }
 

@@ -22,10 +22,13 @@ pub(super) const HELPER_NAMES: &[HelperName] = &[
 ];
 
 /// The command line as the parser is to read it: a helper's name stands for `vault helper PROTOCOL`.
-/// Under any other name we are `vault`, such as `gvault` beside another program of that name.
+/// Under any other name we are `vault`, such as `gvault` beside another program of that name; so there only
+/// cargo is known, by the one argument with which it calls every provider.
 pub(super) fn command_line(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut words: Vec<OsString> = words.into_iter().collect();
-    if let Some(protocol) = words.first().and_then(|name| protocol_of(name)) {
+    let is_cargo = matches!(&words[..], [_, only] if only == "--cargo-plugin");
+    let protocol = words.first().and_then(|name| protocol_of(name)).or(is_cargo.then_some("cargo"));
+    if let Some(protocol) = protocol {
         words.splice(..1, ["vault", "helper", protocol].map(OsString::from));
     }
     words
@@ -56,6 +59,7 @@ mod tests {
             (&["/home/me/.local/bin/docker-credential-vault", "get"], &["docker", "get"]),
             (&["./kubectl-credential-vault"], &["kubectl"]),
             (&["cargo-credential-vault.exe", "--cargo-plugin"], &["cargo", "--cargo-plugin"]),
+            (&["/usr/bin/vault", "--cargo-plugin"], &["cargo", "--cargo-plugin"]),
         ] {
             assert_eq!(read_as(typed), [&["vault", "helper"], read].concat());
         }
@@ -67,6 +71,8 @@ mod tests {
             assert_eq!(read_as(&[name, "helper"]), [name, "helper"]);
         }
         assert_eq!(read_as(&[]), [] as [&str; 0]);
-        assert_eq!(read_as(&["vault", "git-credential-vault"]), ["vault", "git-credential-vault"]);
+        for words in [&["vault", "git-credential-vault"][..], &["vault", "token", "--cargo-plugin"]] {
+            assert_eq!(read_as(words), words);
+        }
     }
 }

@@ -3,15 +3,18 @@
 #[cfg_attr(not(unix), path = "no_agent.rs")]
 pub mod agent;
 mod broker_file;
+pub mod cargo;
 #[cfg(unix)]
 mod connections;
 mod desk;
 mod doors;
 #[cfg(unix)]
 mod keys;
+pub mod kubectl;
 #[cfg(unix)]
 mod locked;
 mod reply;
+pub mod sasl;
 mod server;
 mod teller;
 mod token_file;

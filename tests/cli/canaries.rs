@@ -249,12 +249,13 @@ fn a_session_of_three_hundred_commands_shows_no_secret_that_nobody_asked_for() {
 
 /// Everything whose answer is a secret.
 fn answers(session: &mut Session) {
-    for format in ["bare", "header", "json", "curl", "sasl"] {
+    for format in ["bare", "header", "json", "curl", "sasl", "oauthbearer"] {
         for options in ["-vvv", "--refresh -vv", "--min-ttl 10m -q", "--no-input -v"] {
             session.expect(0, &format!("token work --format {format} {options}"), Answer::Secret);
         }
     }
     session.expect(0, "token work --json -vvv", Answer::Secret);
+    session.expect(0, "helper kubectl work -vvv", Answer::Secret);
     for format in ["sh", "fish", "powershell", "nushell", "docker", "json"] {
         for set in ["", "--set S=client_secret --set R=refresh_token --set K=api_key"] {
             session.expect(0, &format!("env work --format {format} {set} -vvv"), Answer::Secret);

@@ -17,6 +17,17 @@ pub fn have(names: &[&str]) -> bool {
     names.iter().all(|name| program(name).is_some())
 }
 
+/// A library that Debian packages put into a folder of its own for each architecture.
+pub fn installed_library(name: &str) -> Option<PathBuf> {
+    let folder = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let file = Path::new(&folder).join(name);
+    if !file.exists() {
+        skip(name);
+        return None;
+    }
+    Some(file)
+}
+
 /// A file that `tests/run` installs below the target directory.
 pub fn installed(below_target: &str) -> Option<PathBuf> {
     let file = target().join(below_target);

@@ -81,24 +81,24 @@ impl Request {
 
 /// A response as it will leave.
 #[derive(Clone, Debug)]
-pub(super) struct Response {
+pub struct Response {
     pub(super) status: u16,
     pub(super) headers: Pairs,
     pub(super) body: Vec<u8>,
 }
 
 impl Response {
-    pub(super) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let headers =
             vec![("Content-Type".into(), content_type.into()), ("Cache-Control".into(), "no-store".into())];
         Self { status, headers, body: body.into() }
     }
 
-    pub(super) fn json(status: u16, value: &Value) -> Self {
+    pub fn json(status: u16, value: &Value) -> Self {
         Self::new(status, "application/json", value.to_string())
     }
 
-    pub(super) fn text(status: u16, text: &str) -> Self {
+    pub fn text(status: u16, text: &str) -> Self {
         Self::new(status, "text/plain; charset=utf-8", text)
     }
 
@@ -106,7 +106,7 @@ impl Response {
         Self::text(302, "").with("Location", location)
     }
 
-    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+    pub fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }

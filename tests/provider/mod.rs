@@ -48,6 +48,7 @@ mod resource;
 mod revoke;
 mod script;
 mod server;
+mod site;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -64,10 +65,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use config::{AuthMethod, Client, Config, Consent, Echo, Iss, Redirects, Rotation, User};
-pub use http::Request;
+pub use http::{Request, Response};
 pub use script::{Endpoint, Fault};
+pub use site::Site;
 pub use state::{Revoked, RevokedBecause};
 pub use tls::{Authority, HOST, Tls};
+pub use wire::Wire;
 
 use server::Shared;
 

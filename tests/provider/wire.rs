@@ -14,7 +14,7 @@ use super::tls::Tls;
 const IDLE: Duration = Duration::from_secs(20);
 
 /// A connection that was accepted, and the count of the bytes that came through all of them.
-pub(super) struct Wire {
+pub struct Wire {
     stream: Stream,
     received: Arc<AtomicU64>,
 }
@@ -42,7 +42,7 @@ impl Wire {
     }
 
     /// Says everything, and that this was all.
-    pub(super) fn finish(mut self, bytes: &[u8]) -> io::Result<()> {
+    pub fn finish(mut self, bytes: &[u8]) -> io::Result<()> {
         self.write_all(bytes)?;
         if let Stream::Tls(stream) = &mut self.stream {
             stream.conn.send_close_notify();

@@ -8,9 +8,11 @@ use zeroize::Zeroizing;
 
 use crate::cli::args::{ProfileArg, duration};
 use crate::cli::error::Failure;
+use crate::cli::exit::Code;
 use crate::cli::session::Session;
-use crate::domain::{AccessToken, Profile};
+use crate::domain::{AccessToken, Host, Profile};
 use crate::ops::{self, token};
+use crate::serve::sasl;
 
 /// Print an access token that works now
 ///
@@ -24,11 +26,12 @@ Examples:
   vault token work --min-ttl 30m
 
 Formats:
-  bare     the token
-  header   `Authorization: Bearer TOKEN`, without a line break
-  json     the token and its facts
-  curl     a line for `curl -K -`, so that the token is in no argument list
-  sasl     the initial response of SASL XOAUTH2 for mail servers, in base64")]
+  bare         the token
+  header       `Authorization: Bearer TOKEN`, without a line break
+  json         the token and its facts
+  curl         a line for `curl -K -`, so that the token is in no argument list
+  sasl         the initial response of SASL XOAUTH2 for mail servers, in base64
+  oauthbearer  the same of SASL OAUTHBEARER (RFC 7628); takes --host and --port")]
 pub(super) struct Args {
     #[command(flatten)]
     profile: ProfileArg,
@@ -38,9 +41,15 @@ pub(super) struct Args {
     /// Ask the provider for a new token even if the cached one is fresh
     #[arg(long)]
     refresh: bool,
-    /// What to print: bare, header, json, curl or sasl
+    /// What to print: bare, header, json, curl, sasl or oauthbearer
     #[arg(long, value_name = "FORMAT", default_value = "bare", hide_possible_values = true)]
     format: Format,
+    /// For oauthbearer: the mail server, if it wants to be named
+    #[arg(long, value_name = "HOST", value_parser = mail_server)]
+    host: Option<Host>,
+    /// For oauthbearer: its port
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -55,10 +64,15 @@ enum Format {
     Curl,
     /// The initial response of SASL XOAUTH2, in base64
     Sasl,
+    /// The initial response of SASL OAUTHBEARER, in base64
+    Oauthbearer,
 }
 
 /// Runs it.
 pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    if args.format != Format::Oauthbearer && (args.host.is_some() || args.port.is_some()) {
+        return Err(Failure::usage("--host and --port are for `--format oauthbearer` only"));
+    }
     let answer = session.with(|ctx| {
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
         let name = args.profile.resolve(session, ctx, &vault)?;
@@ -70,7 +84,9 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
             Format::Header => Answer::Text(header(&token)),
             Format::Curl => Answer::Line(curl(&token)),
             Format::Json => Answer::Line(as_json(&token, name.as_str())),
-            Format::Sasl => Answer::Line(sasl(&token, &vault.profile(ctx, &name)?.facts)?),
+            Format::Sasl | Format::Oauthbearer => {
+                Answer::Line(mail(&args, &token, &vault.profile(ctx, &name)?.facts)?)
+            }
         })
     })?;
     match answer {
@@ -108,17 +124,25 @@ fn as_json(token: &AccessToken, profile: &str) -> SecretString {
     format!("{object:#}").into()
 }
 
-/// The initial client response of XOAUTH2, as Google and Microsoft document it for IMAP and SMTP.
-fn sasl(token: &AccessToken, profile: &Profile) -> Result<SecretString, Failure> {
-    use base64::prelude::{BASE64_STANDARD, Engine};
+/// What a mail program sends to its server, for the account of `profile`.
+fn mail(args: &Args, token: &AccessToken, profile: &Profile) -> Result<SecretString, Failure> {
     let user = profile.account.email.as_deref().ok_or_else(|| {
-        Failure::new(
-            crate::cli::exit::Code::NotFound,
-            format!("the address of profile `{}` is not known", profile.name),
-        )
-        .hint(format!("log in with the scope `email`: vault login {} --scope email", profile.name))
+        Failure::new(Code::NotFound, format!("the address of profile `{}` is not known", profile.name))
+            .hint(format!("log in with the scope `email`: vault login {} --scope email", profile.name))
     })?;
-    let response =
-        Zeroizing::new(format!("user={user}\u{1}auth=Bearer {}\u{1}\u{1}", token.value.expose_secret()));
-    Ok(BASE64_STANDARD.encode(response.as_bytes()).into())
+    let server = sasl::Server { host: args.host.as_ref().map(Host::name), port: args.port };
+    let response = match args.format {
+        Format::Oauthbearer => sasl::oauthbearer(user, server, &token.value),
+        _ => sasl::xoauth2(user, &token.value),
+    };
+    response.map_err(|odd| Failure::new(Code::Refused, odd.to_string()))
+}
+
+/// A host without a port, which is another option.
+fn mail_server(text: &str) -> Result<Host, String> {
+    let host = text.parse::<Host>().map_err(|error| error.to_string())?;
+    if host.name().len() < text.len() {
+        return Err("the port goes into --port".to_owned());
+    }
+    Ok(host)
 }

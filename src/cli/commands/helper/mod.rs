@@ -1,5 +1,8 @@
 //! `vault helper`: answers other programs in the protocols by which they ask for credentials.
 
+mod cargo;
+mod kubectl;
+
 use clap::Subcommand;
 
 use crate::cli::error::Failure;
@@ -16,9 +19,15 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, Subcommand)]
-enum Protocol {}
+enum Protocol {
+    Cargo(cargo::Args),
+    Kubectl(kubectl::Args),
+}
 
 /// Runs it.
-pub(super) fn run(_: &Session, args: Args) -> Result<(), Failure> {
-    match args.protocol {}
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    match args.protocol {
+        Protocol::Cargo(args) => cargo::run(session, args),
+        Protocol::Kubectl(args) => kubectl::run(session, args),
+    }
 }
