@@ -22,7 +22,7 @@ fn logged_in() -> (Provider, Home) {
     (provider, home)
 }
 
-fn script<'a>(text: &'a str) -> Vec<&'a str> {
+fn script(text: &str) -> Vec<&str> {
     [&STAY[..], &["--", "sh", "-c", text]].concat()
 }
 
