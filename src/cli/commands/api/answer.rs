@@ -40,7 +40,7 @@ pub(super) fn deliver(
     pass: &Pass,
 ) -> Result<(), Failure> {
     let head = Head::of(&exchanged.answer, is_head);
-    let mut body = Tracked::of(&mut exchanged.answer, head.length, progress(session, args));
+    let mut body = Tracked::of(&mut exchanged.answer, head.length, args.progress(session, "Received"));
     let written = write(session, args, &head, &mut body);
     let (received, begun) = (body.received, std::mem::take(&mut body.begun));
     match written {
@@ -65,12 +65,6 @@ fn write(session: &Session, args: &Args, head: &Head, body: &mut Tracked<'_>) ->
         None if is_terminal => onto_terminal(head, body),
         None => copy(body, &mut io::stdout().lock()),
     }
-}
-
-/// A line beside an answer that is read on the same terminal would spoil both.
-fn progress(session: &Session, args: &Args) -> Progress {
-    let is_beside = args.file().is_some() || !io::stdout().is_terminal();
-    if is_beside { session.output.progress("Received") } else { Progress::new("", false) }
 }
 
 /// Why the end of an answer was not reached.

@@ -10,6 +10,7 @@ use url::Url;
 use super::Args;
 use super::words::Words;
 use crate::cli::error::Failure;
+use crate::cli::progress::Progress;
 use crate::oauth::resource::{Body, Header, Method};
 
 /// How much is looked at to tell what a body is, in bytes.
@@ -35,11 +36,35 @@ pub(super) struct Opened {
 }
 
 impl Opened {
+    /// The body, which shows how much of it is sent.
+    pub(super) fn shown_in(self, progress: Progress) -> Body {
+        let length = self.body.length;
+        Body { bytes: Box::new(Counted { bytes: self.body.bytes, sent: 0, length, progress }), length }
+    }
+
     /// Says what it is, if `headers` do not.
     pub(super) fn kind_for(&self, headers: &[Header]) -> Option<Header> {
         let kind = if self.is_json { "application/json" } else { "application/octet-stream" };
         let is_said = headers.iter().any(|header| header.name() == "content-type");
         (!is_said).then(|| Header::known("content-type", kind))
+    }
+}
+
+/// A body that shows how much of it was read. It is dropped, and the line vanishes, before its end is known to
+/// the server.
+struct Counted {
+    bytes: Box<dyn Read + Send>,
+    sent: u64,
+    length: Option<u64>,
+    progress: Progress,
+}
+
+impl Read for Counted {
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        let count = self.bytes.read(piece)?;
+        self.sent += count as u64;
+        self.progress.at_byte(self.sent, self.length);
+        Ok(count)
     }
 }
 

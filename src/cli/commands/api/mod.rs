@@ -4,6 +4,7 @@ mod answer;
 mod content;
 mod words;
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,11 +12,11 @@ use jiff::SignedDuration;
 
 use crate::cli::args::{ProfileArg, duration};
 use crate::cli::error::Failure;
+use crate::cli::progress::Progress;
 use crate::cli::session::Session;
 use crate::domain::{Host, ProfileName};
 use crate::oauth::resource::{Header, Limits, Method};
-use crate::ops::Unlocked;
-use crate::ops::api::{self, Asked, Exchanged, Need, Pass, exchange};
+use crate::ops::api::{self, Asked, Need, Pass, exchange};
 use crate::system::check_free;
 use content::{Content, Field};
 use words::Words;
@@ -115,35 +116,24 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     }
     let mut asked =
         Asked { method, url, headers: args.headers.clone(), follow: args.follow, limits: args.limits(begun) };
-    let mut body = content.open()?;
+    let body = content.open()?;
     asked.headers.extend(body.as_ref().and_then(|body| body.kind_for(&args.headers)));
+    let body = body.map(|body| body.shown_in(args.progress(session, "Sent")));
 
     let mut pass = session.unlocked(|ctx, vault| {
         let name = ProfileArg::of(profile).resolve(session, ctx, vault)?;
         Ok(api::pass(ctx, vault, &name, &need)?)
     })?;
     tell_allowed(session, &args, &pass);
-    let mut exchanged = exchange(session.http(), &pass, &asked, body.take().map(|body| body.body))?;
+    let mut exchanged = exchange(session.http(), &pass, &asked, body)?;
     if exchanged.refuses_token() && pass.is_cached && content.is_repeatable() {
         log::info!("the server does not accept the cached token; asking for a new one");
-        (pass, exchanged) = again(session, &pass, &need, &asked, &content)?;
+        let body = content.open()?.map(|body| body.shown_in(args.progress(session, "Sent")));
+        pass = session.unlocked(|ctx, vault| Ok(api::renewed_pass(ctx, vault, &pass, &need)?))?;
+        exchanged = exchange(session.http(), &pass, &asked, body)?;
     }
     let is_head = method == Method::Head;
     answer::deliver(session, &args, is_head, exchanged, &pass)
-}
-
-/// The same request once more, with a new token: the cached one was refused.
-fn again(
-    session: &Session,
-    refused: &Pass,
-    need: &Need,
-    asked: &Asked,
-    content: &Content,
-) -> Result<(Pass, Exchanged), Failure> {
-    let pass = session.unlocked(|ctx, vault: &Unlocked| Ok(api::renewed_pass(ctx, vault, refused, need)?))?;
-    let body = content.open()?.map(|body| body.body);
-    let exchanged = exchange(session.http(), &pass, asked, body)?;
-    Ok((pass, exchanged))
 }
 
 fn need(args: &Args, url: &url::Url) -> Result<Need, Failure> {
@@ -176,6 +166,12 @@ impl Args {
     /// The file that the answer goes to, if it goes to one.
     fn file(&self) -> Option<&PathBuf> {
         self.output.as_ref().filter(|path| path.as_os_str() != "-")
+    }
+
+    /// A progress line, unless an answer is read on the same terminal: each would spoil the other.
+    fn progress(&self, session: &Session, what: &'static str) -> Progress {
+        let is_beside = self.file().is_some() || !io::stdout().is_terminal();
+        if is_beside { session.output.progress(what) } else { Progress::new(what, false) }
     }
 
     fn limits(&self, begun: Instant) -> Limits {
