@@ -11,7 +11,6 @@ use sha2::{Digest, Sha256};
 use crate::api::{logged_in, with_code};
 use crate::home::{Home, Run, VAULT};
 use crate::provider::{Endpoint, Fault};
-use crate::slots::expect_end;
 
 /// How long a long body is, in MiB: more than the program may use of memory.
 const LONG: usize = 100;
@@ -216,40 +215,6 @@ fn an_answer_that_is_broken_off_is_no_answer_and_makes_no_file() {
         provider.script(Endpoint::Api, vec![lost]);
         let _ = home.run(&["api", &url]).expect_code(8).expect_said("was lost");
     }
-}
-
-#[test]
-fn what_takes_long_is_shown_beside_an_answer_that_nobody_reads_meanwhile() {
-    let (_provider, home) = logged_in();
-    let server = Server::start(|stream, _| {
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2048\r\n\r\n").unwrap();
-        stream.write_all(&[b'x'; 1024]).unwrap();
-        // What is done within a second is not worth a line.
-        std::thread::sleep(Duration::from_millis(1100));
-        stream.write_all(&[b'x'; 1024]).unwrap();
-        Vec::new()
-    });
-    allow(&home, &server);
-
-    // A terminal without a size has no room for a line.
-    let mut command = Command::new("sh");
-    home.prepare(&mut command);
-    command.args([
-        "-c",
-        "stty rows 24 cols 80 && exec \"$@\"",
-        "sh",
-        VAULT,
-        "api",
-        &server.url(),
-        "-o",
-        "out",
-    ]);
-    command.stdin(Stdio::inherit());
-    let terminal = rexpect::session::spawn_command(command, Some(60_000)).unwrap();
-    let said = expect_end(terminal, 0);
-
-    assert!(said.contains("Received 2.00 KiB of 2.00 KiB"), "{said}");
-    assert_eq!(std::fs::metadata(home.path("out")).unwrap().len(), 2048);
 }
 
 #[test]
