@@ -13,7 +13,7 @@ use crate::domain::AccessToken;
 use crate::system::http;
 
 /// How long a token is said to work of which nobody knows, in seconds. Libraries want a number above zero.
-const UNKNOWN_LIFE: i64 = 300;
+pub(super) const UNKNOWN_LIFE: i64 = 300;
 
 /// Largest body of ours, so that it grows in one piece: a token, and what stands around it.
 const USUAL_BODY: usize = 8 * 1024;

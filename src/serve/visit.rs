@@ -14,6 +14,7 @@ pub(super) type Denial = (Refusal, &'static str);
 pub(super) struct Pass(pub SecretString);
 
 /// Who is at the other end of the connection.
+#[cfg_attr(not(unix), allow(dead_code, reason = "only Unix says who somebody is"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Visitor {
     /// The user who runs us.

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::expiry::{expired, expired_without_rotation};
@@ -72,7 +72,7 @@ fn what_is_printed_for_a_shell_is_what_a_shell_reads() {
         assert_eq!(adc["type"], "external_account", "{text}");
         assert_eq!(adc["audience"], format!("vault:{}", arguments.last().unwrap()));
         assert_eq!(text.matches("# ").count(), if blocks == 1 { 0 } else { blocks }, "{text}");
-        rustix::process::kill_process(rustix::process::Pid::from_child(&vault), Signal::INT).unwrap();
+        kill_process(Pid::from_child(&vault), Signal::INT).unwrap();
         assert_eq!(vault.wait().unwrap().code(), Some(0));
     }
 }
@@ -345,6 +345,28 @@ fn each_signal_ends_it_with_everything_tidied_up() {
         assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "{signal:?}");
         assert!(!std::path::Path::new(&file).exists() && run_dirs(&home).is_empty());
     }
+}
+
+#[test]
+fn whoever_stops_it_for_a_while_finds_it_as_it_was() {
+    let (_provider, home) = logged_in();
+    let serving = Serving::start(&home, &["work"]);
+    let state = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", serving.vault.id())).unwrap();
+        stat.rsplit(") ").next().unwrap().chars().next().unwrap()
+    };
+    let send = |signal| kill_process(Pid::from_child(&serving.vault), signal).unwrap();
+
+    send(Signal::TSTP);
+    wait_until("the server to stop", || state() == 'T');
+    send(Signal::CONT);
+
+    token(&serving.exchange(""));
+    send(Signal::TSTP);
+    wait_until("the server to stop again", || state() == 'T');
+    send(Signal::CONT);
+    serving.end().expect_code(0);
+    assert!(run_dirs(&home).is_empty());
 }
 
 #[test]

@@ -6,22 +6,28 @@ use secrecy::ExposeSecret;
 
 use super::*;
 use crate::domain::{AccessToken, DocumentId, Host, Profile, ScopeRecord, Scopes, Use};
+use crate::serve::reply::UNKNOWN_LIFE;
 use crate::serve::{Ask, RefusalKind};
 
 /// A desk that gives out a token of an hour, or refuses everything, and counts how often it was asked.
 pub(super) struct Clerk {
     refusal: Option<crate::serve::Refusal>,
+    /// How long an answer takes.
+    pause: Duration,
+    /// How long a token works, where that is known.
+    life: Option<SignedDuration>,
     asked: Mutex<Vec<Ask>>,
 }
 
 impl Clerk {
     pub(super) fn willing() -> Self {
-        Self { refusal: None, asked: Mutex::default() }
+        let life = Some(SignedDuration::from_hours(1));
+        Self { refusal: None, pause: Duration::ZERO, life, asked: Mutex::default() }
     }
 
     pub(super) fn refusing(kind: RefusalKind, message: &str) -> Self {
         let refusal = crate::serve::Refusal { kind, message: message.to_owned() };
-        Self { refusal: Some(refusal), asked: Mutex::default() }
+        Self { refusal: Some(refusal), ..Self::willing() }
     }
 
     pub(super) fn times_asked(&self) -> usize {
@@ -32,11 +38,12 @@ impl Clerk {
 impl Desk for Clerk {
     fn token(&self, _: &ProfileName, ask: &Ask) -> Result<AccessToken, crate::serve::Refusal> {
         self.asked.lock().unwrap().push(ask.clone());
+        thread::sleep(self.pause);
         let now = Timestamp::now();
         let token = AccessToken {
             value: "ya29.canary".into(),
             obtained_at: now,
-            expires_at: now.checked_add(SignedDuration::from_hours(1)).ok(),
+            expires_at: self.life.map(|life| now.checked_add(life).unwrap()),
             scopes: Scopes::default(),
         };
         self.refusal.clone().map_or(Ok(token), Err)
@@ -211,7 +218,7 @@ fn what_the_desk_refuses_is_told_in_its_words() {
 
 #[test]
 fn many_programs_at_once_cost_one_question() {
-    let clerk = Clerk::willing();
+    let clerk = Clerk { pause: Duration::from_millis(50), ..Clerk::willing() };
     serving(&clerk, |open| {
         thread::scope(|scope| {
             let replies: Vec<_> =
@@ -361,4 +368,16 @@ fn what_is_not_there_is_not_found() {
             assert_eq!(parts(&open.get_with(path, "")).0, "404", "{path}");
         }
     });
+}
+
+#[test]
+fn a_token_is_always_said_to_work_for_a_while() {
+    let said = |life| {
+        let clerk = Clerk { life, ..Clerk::willing() };
+        let reply = serving(&clerk, |open| open.exchange(open.secret(), ""));
+        body(&reply)["expires_in"].as_i64().unwrap()
+    };
+
+    assert_eq!(said(Some(SignedDuration::from_millis(900))), 1);
+    assert_eq!(said(None), UNKNOWN_LIFE);
 }

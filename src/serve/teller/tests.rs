@@ -46,6 +46,8 @@ enum Outcome {
     /// A token of a life in seconds, or of one that nobody knows.
     Token(Option<i64>),
     Refused(RefusalKind),
+    /// The same after a while, in which others come to ask.
+    RefusedAfterAWhile(RefusalKind),
     Panics,
 }
 
@@ -73,6 +75,10 @@ impl Desk for Clerk<'_> {
                 scopes: Scopes::default(),
             }),
             Outcome::Refused(kind) => Err(Refusal { kind, message: format!("refusal {number}") }),
+            Outcome::RefusedAfterAWhile(kind) => {
+                thread::sleep(std::time::Duration::from_millis(50));
+                Err(Refusal { kind, message: format!("refusal {number}") })
+            }
             Outcome::Panics => panic!("a bug, for the test"),
         }
     }
@@ -208,7 +214,7 @@ fn facts_are_told_again_while_the_vault_is_locked() {
 #[test]
 fn whoever_waits_gets_the_answer_of_the_one_who_asked() {
     let clock = HandClock::new();
-    let clerk = Clerk::new(&clock, [Outcome::Refused(RefusalKind::Other)]);
+    let clerk = Clerk::new(&clock, [Outcome::RefusedAfterAWhile(RefusalKind::Other)]);
     let teller = teller(&clerk, &clock);
     let together = Barrier::new(50);
 
