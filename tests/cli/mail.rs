@@ -5,12 +5,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use serde_json::json;
 
 use crate::expiry::{expired, expired_at};
 use crate::home::{Home, Run, VAULT};
 use crate::mailbox::{MAIL, Mailbox, USER};
 use crate::outside::{installed_library, program};
-use crate::provider::{Config, HOST, Provider};
+use crate::provider::{Config, Endpoint, HOST, Provider};
 
 #[test]
 fn msmtp_sends_with_a_token_that_works_now() {
@@ -129,6 +130,18 @@ fn host_and_port_are_for_oauthbearer_and_each_is_what_it_says() {
     ] {
         let arguments: Vec<&str> = ["token", "work"].into_iter().chain(options.split(' ')).collect();
         let _ = home.run(&arguments).expect_code(code);
+    }
+}
+
+#[test]
+fn an_address_that_is_not_known_is_not_made_up() {
+    let provider = Provider::start(Config { id_token_claims: json!({"email": null}), ..Config::default() });
+    provider.amend(Endpoint::Userinfo, json!({"email": null}));
+    let home = Home::logged_in(&provider);
+
+    for format in ["sasl", "oauthbearer"] {
+        let run = home.run(&["token", "work", "--format", format]).expect_code(3);
+        let _ = run.expect_said("the address of profile `work` is not known").expect_said("--scope email");
     }
 }
 
