@@ -62,6 +62,8 @@ const DOORS: &[(&str, &str)] = &[
     ("src/seal/key.rs", "to derive keys, and into the plaintext of a key slot"),
     ("src/serve/cargo.rs", "into the answer to cargo"),
     ("src/serve/kubectl.rs", "into the answer to kubectl"),
+    ("src/serve/docker.rs", "into the answer to docker"),
+    ("src/serve/git.rs", "into the answer to git"),
     ("src/serve/locked.rs", "into memory that is never written to disk"),
     ("src/serve/reply.rs", "into the answer to a program"),
     ("src/serve/sasl.rs", "into what a mail program sends to its server"),

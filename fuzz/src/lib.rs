@@ -11,6 +11,8 @@ pub mod clean;
 pub mod client_file;
 #[path = "../../tests/properties/document.rs"]
 pub mod document;
+#[path = "../../tests/properties/helper_request.rs"]
+pub mod helper_request;
 #[path = "../../tests/properties/keys.rs"]
 pub mod keys;
 #[path = "../../tests/properties/plaintext.rs"]

@@ -93,7 +93,18 @@ impl Desk for SessionDesk<'_> {
         if !self.aside(|ctx| hosts::is_any_bound(ctx, need, host))? {
             return Ok(None);
         }
-        self.with_nothing_opened(|ctx, vault| hosts::profile_for(ctx, vault, need, host, named))
+        let preferred = match named {
+            Some(_) => None,
+            None => self.session.profile_from_environment()?,
+        };
+        self.with_nothing_opened(|ctx, vault| {
+            // One that is bound elsewhere, or not there, is not meant for this host.
+            let is_bound = |name: &ProfileName| {
+                matches!(hosts::profile_for(ctx, vault, need, host, Some(name)), Ok(Some(_)))
+            };
+            let named = named.or(preferred.as_ref().filter(|name| is_bound(name)));
+            hosts::profile_for(ctx, vault, need, host, named)
+        })
     }
 
     fn forget(&self, profile: &ProfileName, value: &SecretString) -> Result<(), Refusal> {

@@ -41,6 +41,11 @@ impl Failure {
         Self { status, ..Self::new(Code::Bug, message) }
     }
 
+    /// A failure of which everything has been said.
+    pub(super) fn silent(status: u8) -> Self {
+        Self { status, messages: Vec::new(), hints: Vec::new(), block: None }
+    }
+
     /// The command line makes no sense.
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self::new(Code::Usage, message)

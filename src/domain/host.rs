@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// The port that is meant where none is named, since nothing is sent but over TLS (RFC 9110, 4.2.2).
 const DEFAULT_PORT: u16 = 443;
 
+/// The same without TLS (RFC 9110, 4.2.1).
+const HTTP_PORT: u16 = 80;
+
 /// Longest name of a host in characters (RFC 1035, 2.3.4).
 const MAX_LENGTH: usize = 253;
 
@@ -72,6 +75,20 @@ impl Host {
         format!("{}:{port}", url.host_str()?).parse().ok()
     }
 
+    /// The host that `text` names where it is spoken to under `scheme`: over https, or in the clear on this
+    /// machine, where nobody else hears it.
+    ///
+    /// Only ASCII is a host here: what another program makes of other letters may be another name than ours.
+    pub fn under_scheme(scheme: &str, text: &str) -> Option<Self> {
+        let host: Self = text.parse().ok().filter(|_| text.is_ascii())?;
+        match scheme {
+            "https" => Some(host),
+            "http" if host.is_loopback() && names_port(text) => Some(host),
+            "http" if host.is_loopback() => format!("{text}:{HTTP_PORT}").parse().ok(),
+            _ => None,
+        }
+    }
+
     /// The name without the port; an IPv6 address in brackets.
     pub fn name(&self) -> &str {
         &self.name
@@ -117,6 +134,11 @@ fn parse(text: &str) -> Option<Host> {
     };
     (is_name && name.len() <= MAX_LENGTH)
         .then_some(Host { name, port: port.filter(|it| *it != DEFAULT_PORT) })
+}
+
+/// Whether a host ends in a port. The colons within brackets belong to an IPv6 address.
+fn names_port(host: &str) -> bool {
+    host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'))
 }
 
 /// RFC 1123, 2.1; the underscore is met in practice.
@@ -199,6 +221,29 @@ mod tests {
             "a%2eb.example",
         ] {
             assert!(text.parse::<Host>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_spoken_to_over_tls_or_on_this_machine() {
+        let under = |scheme, text| Host::under_scheme(scheme, text).map(|host| host.to_string());
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(under("https", "Git.example"), some("git.example"));
+        assert_eq!(under("https", "localhost"), some("localhost"));
+        assert_eq!(under("http", "localhost"), some("localhost:80"));
+        assert_eq!(under("http", "127.0.0.1:8080"), some("127.0.0.1:8080"));
+        assert_eq!(under("http", "[::1]"), some("[::1]:80"));
+        for (scheme, text) in [
+            ("http", "git.example"),
+            ("http", "localhost.example"),
+            ("http", "127.0.0.1.nip.io"),
+            ("HTTPS", "git.example"),
+            ("ssh", "git.example"),
+            ("", "git.example"),
+            ("https", "b\u{fc}cher.example"),
+            ("https", "\u{ff47}it.example"),
+        ] {
+            assert_eq!(under(scheme, text), None, "{scheme}://{text}");
         }
     }
 

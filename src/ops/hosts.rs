@@ -1,5 +1,7 @@
 //! The hosts that a profile is bound to: whose token goes where.
 
+use std::collections::BTreeSet;
+
 use super::edit::{Changes, edit};
 use super::{Context, Error, Unlocked, registry};
 use crate::domain::{Host, Profile, ProfileName, Use};
@@ -76,6 +78,16 @@ pub fn profile_for(
             meant.map(Some).ok_or_else(|| Error::WhichProfile { need, host: host.clone(), known })
         }
     }
+}
+
+/// The hosts that profiles seem to be bound to. Opens nothing and verifies nothing: it is for lists.
+///
+/// # Errors
+///
+/// If the vault cannot be listed.
+pub fn bound(ctx: Context<'_>, need: Use) -> Result<BTreeSet<Host>, Error> {
+    let facts = registry::list(ctx)?.into_iter().filter_map(|it| it.profile.ok());
+    Ok(facts.flat_map(|it| it.profile.hosts.get(&need).cloned().unwrap_or_default()).collect())
 }
 
 /// The profiles that say so, as they are listed.

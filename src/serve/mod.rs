@@ -4,10 +4,15 @@
 pub mod agent;
 mod broker_file;
 pub mod cargo;
+#[cfg(test)]
+mod clerk;
 #[cfg(unix)]
 mod connections;
 mod desk;
+pub mod docker;
 mod doors;
+pub mod git;
+pub mod helper;
 #[cfg(unix)]
 mod keys;
 pub mod kubectl;
@@ -18,6 +23,7 @@ pub mod sasl;
 mod server;
 mod teller;
 mod token_file;
+mod user_name;
 mod visit;
 
 pub use broker_file::broker_file;

@@ -143,6 +143,12 @@ fn every_command_that_uses_the_vault_key_leaves_one_line() {
             json!({"what": "api", "profile": "work", "fields": ["access_token"], "token": "cached"}),
         ),
         ("helper kubectl work", json!({"what": "helper kubectl", "profile": "work", "token": "cached"})),
+        (
+            "edit -p work --bind git=git.example.com --bind docker=gcr.io",
+            json!({"what": "edit", "profile": "work"}),
+        ),
+        ("helper git get", json!({"what": "helper git", "profile": "work", "token": "cached"})),
+        ("helper docker get", json!({"what": "helper docker", "profile": "work", "token": "cached"})),
         ("rename work home", json!({"what": "rename", "profile": "work", "to": "home"})),
         ("use home", json!({"what": "use", "profile": "home"})),
         ("CLIENT ADD", json!({"what": "client add", "client": "spare"})),
@@ -175,7 +181,7 @@ fn every_command_that_uses_the_vault_key_leaves_one_line() {
             })
             .collect();
 
-        let _ = home.run(&words).expect_code(0).expect_unsaid("warning");
+        let _ = home.run_with_input(&words, input(command)).expect_code(0).expect_unsaid("warning");
 
         let found = lines(&home);
         assert_eq!(found.len(), before + 1, "{command}");
@@ -193,6 +199,15 @@ fn every_command_that_uses_the_vault_key_leaves_one_line() {
     let all: BTreeSet<String> = commands(&vault::cli::command(), "").into_iter().collect();
     let known: BTreeSet<String> = logged.into_iter().chain(UNLOGGED.map(String::from)).collect();
     assert_eq!(all, known, "a new command is to be tried above, or to be named among those without a line");
+}
+
+/// What a helper is asked on its standard input.
+fn input(command: &str) -> &'static str {
+    match command {
+        "helper git get" => "protocol=https\nhost=git.example.com\n\n",
+        "helper docker get" => "gcr.io",
+        _ => "",
+    }
 }
 
 /// The words of every command that can be called.

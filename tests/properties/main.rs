@@ -11,6 +11,7 @@ mod changes;
 mod clean;
 mod client_file;
 mod document;
+mod helper_request;
 mod keys;
 mod plaintext;
 mod tampering;
@@ -35,7 +36,8 @@ struct Reader {
     cases: u32,
 }
 
-const READERS: [Reader; 6] = [DOCUMENT, PLAINTEXT, CALLBACK, TOKEN_ANSWER, CLIENT_FILE, BACKUP];
+const READERS: [Reader; 7] =
+    [DOCUMENT, PLAINTEXT, CALLBACK, TOKEN_ANSWER, CLIENT_FILE, BACKUP, HELPER_REQUEST];
 
 const DOCUMENT: Reader = Reader {
     name: "document",
@@ -66,6 +68,18 @@ const CLIENT_FILE: Reader = Reader {
 
 const BACKUP: Reader =
     Reader { name: "backup", holds: backup::holds, seeds: &["fuzz/seeds/backup"], cases: 1500 };
+
+const HELPER_REQUEST: Reader = Reader {
+    name: "helper_request",
+    holds: helper_request::holds,
+    seeds: &["fuzz/seeds/helper_request"],
+    cases: 12_000,
+};
+
+#[test]
+fn only_a_plain_question_for_the_bound_host_is_given_the_token() {
+    HELPER_REQUEST.meets_its_seeds_and_their_changes();
+}
 
 #[test]
 fn a_backup_that_is_taken_is_a_whole_vault_under_one_key() {

@@ -125,6 +125,11 @@ impl Tls {
         Self::of(vec![certificate.der().clone()], key.serialize_der().into())
     }
 
+    /// The same for a server of somebody else.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.config.clone()
+    }
+
     /// The same, but TLS 1.2 is the newest that it speaks.
     pub fn of_version_1_2(self) -> Self {
         let config = ServerConfig::builder_with_provider(ring())
