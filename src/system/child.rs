@@ -175,21 +175,23 @@ fn has_terminal() -> bool {
 fn pass_on(signal: &Origin, living: &Living) {
     // Until the end is noted, the number is the program's, even if it has ended.
     let living = living.lock().unwrap_or_else(PoisonError::into_inner);
+    let sender = signal.process.map(|sender| sender.pid);
     if let Some(pid) = *living
-        && is_for_it(signal, pid)
+        && is_for_it(signal.signal, sender, pid.as_raw_nonzero().get())
     {
         send(pid, signal.signal);
     }
 }
 
-/// Whether the program has not had the signal already.
-fn is_for_it(signal: &Origin, pid: Pid) -> bool {
-    match signal.signal {
+/// Whether the program, which is `pid`, has not had the signal already.
+fn is_for_it(signal: i32, sender: Option<i32>, pid: i32) -> bool {
+    match signal {
         SIGCHLD => false,
         // When a terminal is closed, the leader of the session alone is told.
         SIGHUP => true,
-        // A terminal sends to the whole group. So does a program that stops itself and its helpers.
-        _ => signal.process.is_some_and(|sender| sender.pid > 0 && sender.pid != pid.as_raw_nonzero().get()),
+        // A terminal sends to the whole group, and is no process. A program that stops itself and its helpers
+        // sends to the group too.
+        _ => sender.is_some_and(|sender| sender > 0 && sender != pid),
     }
 }
 
@@ -197,5 +199,24 @@ fn send(pid: Pid, signal: i32) {
     let Some(signal) = Signal::from_named_raw(signal) else { return };
     if let Err(error) = kill_process(pid, signal) {
         log::debug!("a signal could not be passed on: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_group_has_had_is_not_passed_on_a_second_time() {
+        let (terminal, shell, program) = (None, Some(10), 20);
+
+        for signal in [SIGINT, SIGQUIT, SIGTSTP, SIGTERM, SIGUSR1, SIGCONT] {
+            assert!(!is_for_it(signal, terminal, program), "{signal} of a terminal");
+            assert!(!is_for_it(signal, Some(0), program), "{signal} of a kernel that calls itself process 0");
+            assert!(!is_for_it(signal, Some(program), program), "{signal} of the program to its group");
+            assert!(is_for_it(signal, shell, program), "{signal} of another process, perhaps to us alone");
+        }
+        assert!(is_for_it(SIGHUP, terminal, program), "the terminal is gone, which only we may be told");
+        assert!(!is_for_it(SIGCHLD, shell, program));
     }
 }

@@ -82,7 +82,7 @@ fn it_finds_the_process_as_the_user_had_it() {
     let look = "umask; ulimit -c; ulimit -n; ls /proc/self/fd; grep -i '^sig[bi]' /proc/self/status; pwd; \
                 ps -o pgid= -p $$ | tr -d ' ' >group; ps -o pgid= -p $PPID | tr -d ' ' >>group";
 
-    for before in ["umask 027", "umask 000", "ulimit -Sc 0", "trap '' INT HUP"] {
+    for before in ["umask 027", "umask 000", "ulimit -Sc $(ulimit -Hc)", "trap '' INT HUP"] {
         let direct = shell(&home, &format!("{before}; exec sh -c \"{look}\"")).expect_code(0);
         let through = format!("{before}; exec \"$0\" exec work --token-file -- sh -c \"{look}\"");
         let through = shell(&home, &through).expect_code(0);

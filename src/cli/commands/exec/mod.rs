@@ -74,7 +74,8 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         if adc == Adc::None && !args.token_file {
             return Ok(Way::Replace(plan.open(ctx, &vault)?.variables));
         }
-        let staying = Staying::open(session, ctx, &vault, plan, How { adc, token_file: args.token_file })?;
+        let how = How { adc, is_asked: args.adc.is_some(), token_file: args.token_file };
+        let staying = Staying::open(session, ctx, &vault, plan, how)?;
         Ok(Way::Stay(Box::new(staying.holding(by_hand.then_some(vault)))))
     })?;
     let mut command = program(&args.command);

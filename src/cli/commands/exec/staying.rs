@@ -19,7 +19,7 @@ use crate::ops::token::{self, Request};
 use crate::ops::variables::{self, Opened, Plan};
 use crate::ops::{Context, Unlocked};
 use crate::serve::{Server, TokenFile, broker_file};
-use crate::system::{Child, Ended, RunDir, SystemClock};
+use crate::system::{Child, Ended, RunDir, RunDirError, SystemClock};
 
 /// The one name of the file that is set whatever the provider.
 const TOKEN_FILE: &str = "OAUTH_ACCESS_TOKEN_FILE";
@@ -29,6 +29,8 @@ const TOKEN_FILE: &str = "OAUTH_ACCESS_TOKEN_FILE";
 pub(super) struct How {
     /// By which server.
     pub(super) adc: Adc,
+    /// Whether the user has asked for that one.
+    pub(super) is_asked: bool,
     /// Whether by files alone, and not by variables.
     pub(super) token_file: bool,
 }
@@ -109,8 +111,7 @@ impl<'a> Staying<'a> {
 
     /// All that is there for the program has ended and is removed when this returns.
     fn attended(mut self, mut command: Command, child: &mut Child) -> Result<Ended, Failure> {
-        let run_dir =
-            RunDir::make(self.session.runtime_dir()).map_err(|error| Failure::of_run_dir(&error))?;
+        let run_dir = RunDir::make(self.session.runtime_dir()).map_err(|error| no_place(&error))?;
         let server = self.server(&run_dir, &mut command)?;
         let file = self.token_file(&run_dir, &mut command)?;
         set(&mut command, &self.variables);
@@ -152,25 +153,26 @@ impl<'a> Staying<'a> {
             }
             _ => self.broker(&server, run_dir),
         };
-        change(command, changes.map_err(|error| Failure::of_run_dir(&error))?);
+        change(command, changes.map_err(|error| no_place(&error))?);
         Ok(Some(server))
     }
 
-    fn broker(&self, server: &Server, run_dir: &RunDir) -> Result<Changes, crate::system::RunDirError> {
+    fn broker(&self, server: &Server, run_dir: &RunDir) -> Result<Changes, RunDirError> {
         let secret = run_dir.write("session", server.secret())?;
         let file = broker_file(&self.profile, server.port(), &secret, self.project.as_deref());
         Ok(surroundings::of_broker(&run_dir.write("adc.json", &file.into())?))
     }
 
-    fn metadata(&self, server: &Server, run_dir: &RunDir) -> Result<Changes, crate::system::RunDirError> {
+    fn metadata(&self, server: &Server, run_dir: &RunDir) -> Result<Changes, RunDirError> {
         let config = run_dir.make_dir("gcloud")?;
         Ok(surroundings::of_metadata(server.port(), server.secret().expose_secret(), &config))
     }
 
-    /// Libraries of Go and Rust look there, wherever gcloud's directory is.
+    /// Libraries of Go and Rust look there, wherever gcloud's directory is. A program for which the metadata
+    /// server was chosen by its name uses neither.
     fn warn_of_users_own(&self) {
         let own = self.session.home().join(".config/gcloud/application_default_credentials.json");
-        if own.exists() {
+        if self.how.is_asked && own.exists() {
             let own = own.display();
             self.session.output.say(&format!("Programs in Go and Rust use {own} before the metadata server"));
         }
@@ -186,7 +188,7 @@ impl<'a> Staying<'a> {
             return Ok(None);
         }
         let file = TokenFile::write(run_dir, self.profile.clone(), self.token.clone())
-            .map_err(|error| Failure::of_run_dir(&error))?;
+            .map_err(|error| no_place(&error))?;
         // There may be an old one from before.
         for name in &self.taken {
             command.env_remove(name.as_str());
@@ -200,6 +202,12 @@ impl<'a> Staying<'a> {
         }
         Ok(Some(file))
     }
+}
+
+fn no_place(error: &RunDirError) -> Failure {
+    Failure::of_run_dir(error).hint(
+        "set XDG_RUNTIME_DIR to a directory that is yours alone, or run it with `--adc none` and variables",
+    )
 }
 
 /// `VAR_FILE` for each variable that would have held the token.
