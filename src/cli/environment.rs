@@ -1,9 +1,10 @@
 //! The environment, read once.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 use crate::ops::doctor::Surroundings;
+use crate::ops::setup::places::Places;
 
 /// What the environment says, as far as it matters to us.
 #[derive(Clone, Debug, Default)]
@@ -109,6 +110,30 @@ pub(super) fn surroundings(names: &[&str], home: PathBuf, runtime_dir: PathBuf) 
         search_path: std::env::split_paths(&search_path).collect(),
         executable: std::env::current_exe().ok(),
         variables: names.iter().filter(is_set).map(|name| (*name).to_owned()).collect(),
+    }
+}
+
+/// Where other tools have their files, for `vault setup`.
+pub(super) fn tool_places(home: PathBuf, runtime_dir: &Path) -> Places {
+    let path = |name| variable(name).map(PathBuf::from);
+    let first = |name| std::env::split_paths(&variable(name)?).find(|path| !path.as_os_str().is_empty());
+    let search_path = variable("PATH").unwrap_or_default();
+    let called_as = std::env::args_os().next().map(PathBuf::from);
+    let called_as = called_as.as_deref().and_then(Path::file_name).and_then(OsStr::to_str);
+    Places {
+        home,
+        config_home: path("XDG_CONFIG_HOME"),
+        git: path("GIT_CONFIG_GLOBAL"),
+        docker: path("DOCKER_CONFIG"),
+        kube: first("KUBECONFIG"),
+        cargo: path("CARGO_HOME"),
+        gcloud: path("CLOUDSDK_CONFIG"),
+        rclone: path("RCLONE_CONFIG"),
+        // What stands in the current directory is nobody's helper.
+        search_path: std::env::split_paths(&search_path).filter(|path| path.is_absolute()).collect(),
+        executable: std::env::current_exe().unwrap_or_default(),
+        called_as: called_as.unwrap_or("vault").to_owned(),
+        runtime_dir: runtime_dir.to_owned(),
     }
 }
 

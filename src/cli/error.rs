@@ -14,7 +14,7 @@ use super::table::printable;
 use crate::domain::agent_protocol;
 use crate::ops::audit::Outcome;
 use crate::serve::kubectl;
-use crate::system::{NewFileError, RunDirError};
+use crate::system::{NewFileError, RunDirError, UserFileError};
 use crate::{oauth, ops, seal, store, unlock};
 
 /// Why a command failed, as it is told.
@@ -204,6 +204,7 @@ fn code(error: &ops::Error) -> Code {
         E::Api(error) => api_code(error),
         E::Document { source: seal::Error::Newer { .. }, .. } => Code::Newer,
         E::NewFile(error) => new_file_code(error),
+        E::Setup(error) => setup_code(error),
         E::BackupNotOpened { source, .. } => backup_code(source),
         E::Backup { source, .. } if is_newer(source) => Code::Newer,
         E::Backup { .. } => Code::Integrity,
@@ -275,6 +276,16 @@ fn new_file_code(error: &NewFileError) -> Code {
         NewFileError::Exists(_) => Code::Usage,
         NewFileError::Busy(_) => Code::Later,
         _ => Code::Storage,
+    }
+}
+
+fn setup_code(error: &ops::setup::Error) -> Code {
+    use ops::setup::Error as E;
+    match error {
+        E::File(UserFileError::NewFile(error)) | E::NewFile(error) => new_file_code(error),
+        E::File(UserFileError::Changed(_)) => Code::Later,
+        E::NotOnPath { .. } | E::OddPlace(_) => Code::Usage,
+        _ => Code::Refused,
     }
 }
 

@@ -5,7 +5,7 @@ mod api;
 use crate::domain::Field;
 use crate::oauth::diagnosis::Cause;
 use crate::oauth::{self, Obstacle, provider};
-use crate::system::NewFileError;
+use crate::system::{NewFileError, UserFileError};
 use crate::{ops, store, unlock};
 
 /// What can be done about `error`, one line each.
@@ -48,6 +48,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
             "put back a copy of the file that vault itself wrote; nothing was changed".into()
         }
         E::NewFile(error) => new_file_hint(error).into(),
+        E::Setup(error) => return setup_hints(error),
         E::BackupNotOpened { source, .. } => return backup_hint(source),
         E::Backup { source: crate::seal::BackupError::Newer { .. }, .. } => {
             "install the newer version of vault".into()
@@ -429,4 +430,21 @@ fn cause_hint(cause: &Cause, provider: &str) -> Option<String> {
         Cause::SecretRejected => format!("compare the secret with the one at {clients}"),
         _ => return None,
     })
+}
+
+fn setup_hints(error: &ops::setup::Error) -> Vec<String> {
+    use ops::setup::Error as E;
+    let hint = match error {
+        E::File(UserFileError::Changed(_)) => "nothing was changed; run the command again".to_owned(),
+        E::File(UserFileError::NewFile(error)) | E::NewFile(error) => new_file_hint(error).to_owned(),
+        E::Taken(path) => {
+            format!("move {} away, or name another directory on the PATH with `--bin-dir`", path.display())
+        }
+        E::NotOnPath { .. } => {
+            "add it to the PATH, or name another directory with `--bin-dir DIR`".to_owned()
+        }
+        E::OddPlace(_) => "put it, or a link to it, where programs are looked for".to_owned(),
+        _ => "nothing was changed; without `--write` the lines are printed, to be added by hand".to_owned(),
+    };
+    vec![hint]
 }

@@ -189,6 +189,12 @@ impl Session {
         (!is_chosen).then_some(&*self.usual_vault_dir)
     }
 
+    /// The vault directory that somebody has chosen, as an absolute path.
+    pub(super) fn chosen_vault_dir(&self) -> Option<PathBuf> {
+        let chosen = self.globals.vault_dir.as_ref().or(self.environment.vault_dir.as_ref())?;
+        std::path::absolute(chosen).ok()
+    }
+
     /// Where the agent's socket is.
     pub(super) fn runtime_dir(&self) -> &Path {
         &self.runtime_dir

@@ -65,6 +65,9 @@ pub enum Error {
     /// A file could not be made in the place that was named.
     #[error(transparent)]
     NewFile(#[from] crate::system::NewFileError),
+    /// Another program is not told to take its tokens from here.
+    #[error(transparent)]
+    Setup(#[from] super::setup::Error),
     /// A backup was not opened.
     #[error("the backup {file} cannot be opened")]
     BackupNotOpened {

@@ -36,6 +36,7 @@ pub mod rotate_client_secret;
 pub mod rotate_grant;
 pub mod rotate_key;
 pub mod secrets;
+pub mod setup;
 mod siblings;
 pub mod status;
 mod successor;

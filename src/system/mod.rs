@@ -15,11 +15,13 @@ mod place;
 mod process;
 mod random;
 mod run_dir;
+mod scratch;
 mod seats;
 #[cfg_attr(not(unix), path = "no_signals.rs")]
 mod signals;
 #[cfg(unix)]
 mod socket;
+mod user_file;
 
 pub use child::{Child, Ended};
 pub use clock::{Clock, SystemClock};
@@ -34,7 +36,9 @@ pub use place::{
 pub use process::{Asker, Error as ProcessError, asker, harden, replace_process};
 pub use random::{random_bytes, random_id};
 pub use run_dir::{Error as RunDirError, RunDir, is_of_a_run};
+pub use scratch::run_on_copy;
 pub use seats::{Seat, Seats};
 pub use signals::{Deferral, is_asked_to_end, survive_size_limit};
 #[cfg(unix)]
 pub use socket::{Timed, UnsafePath, check_private_dir, check_socket, own_uid, peer_uid};
+pub use user_file::{UserFile, UserFileError, make_directories_above};

@@ -104,6 +104,11 @@ impl NewFile {
         self.file.write_all(bytes).map_err(failed("write", &self.part))
     }
 
+    /// Where it is until it has its name.
+    pub(super) fn part(&self) -> &Path {
+        &self.part
+    }
+
     /// Gives the file its name, durably.
     ///
     /// # Errors

@@ -98,6 +98,8 @@ mod rotate_key_slots;
 mod rotate_key_strangers;
 mod sealed;
 mod serve;
+mod setup;
+mod setup_tools;
 mod shell_secrets;
 mod shells;
 mod slots;

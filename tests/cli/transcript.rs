@@ -55,6 +55,7 @@ pub fn compare(name: &str, text: &str) {
     for (pattern, instead) in [
         (r"/[^\s`]*/vault-test-[A-Za-z0-9]+", "[HOME]"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:[PORT]"),
+        (r"\d{8}T\d{6}\.\d{3}Z", "[TIME]"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
         (r"\b[0-9a-f]{32}\b", "[ID]"),
         (r"age1[0-9a-z]{58}", "[RECIPIENT]"),

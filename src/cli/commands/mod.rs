@@ -27,6 +27,7 @@ mod restore;
 mod reveal;
 mod rotate;
 mod serve;
+mod setup;
 mod show;
 mod status;
 mod token;
@@ -92,6 +93,7 @@ const COMMANDS: &[Entry] = &[
     entry!("backup", backup, "Write the whole vault into one encrypted file"),
     entry!("restore", restore, "Make a vault out of such a file"),
     entry!("import-rescue", import_rescue, "Take in tokens that could only be printed"),
+    entry!("setup", setup, "Tell another program to take its tokens from here"),
     entry!("helper", helper, "Answer git, docker, kubectl or cargo when they ask for credentials"),
     entry!("completions", completions, "Print the completion script of a shell"),
     entry!("man", man, "Write the manual pages"),
