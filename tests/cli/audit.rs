@@ -150,24 +150,31 @@ fn every_command_that_uses_the_vault_key_leaves_one_line() {
         ),
         ("helper git get", json!({"what": "helper git", "profile": "work", "token": "cached"})),
         ("helper docker get", json!({"what": "helper docker", "profile": "work", "token": "cached"})),
+        (
             "setup git work --host a.example --write --bin-dir bin",
             json!({"what": "setup git", "profile": "work"}),
+        ),
         (
             "setup docker work --host a.example --write --bin-dir bin",
             json!({"what": "setup docker", "profile": "work"}),
+        ),
         (
             "setup cargo work --registry r --host a.example --write --bin-dir bin",
             json!({"what": "setup cargo", "profile": "work"}),
+        ),
         ("setup gcloud work --write", json!({"what": "setup gcloud", "profile": "work"})),
         (
             "setup msmtp work --host a.example --user me --write",
             json!({"what": "setup msmtp", "profile": "work"}),
+        ),
         (
             "setup mbsync work --host a.example --user me --write",
             json!({"what": "setup mbsync", "profile": "work"}),
+        ),
         (
             "setup neomutt work --host a.example --user me --write",
             json!({"what": "setup neomutt", "profile": "work"}),
+        ),
         ("setup rclone work --write", json!({"what": "setup rclone", "profile": "work"})),
         ("setup direnv work --write", json!({"what": "setup direnv", "profile": "work"})),
         ("setup systemd work --write", json!({"what": "setup systemd", "profile": "work"})),
