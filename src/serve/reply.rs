@@ -78,12 +78,13 @@ impl Reply {
         Self::of(status, "application/json", body.to_string().into_bytes())
     }
 
-    /// Why the desk gives nothing out. What a later try can mend is the only server error.
+    /// Why the desk gives nothing out.
+    ///
+    /// What a later try can mend is 502. On less than 500, Google's library for Rust never asks again. On 500 and
+    /// 503, that for Python tries for 15 seconds before it says anything: the vault has tried already.
     pub(super) fn of_desk(refusal: &Refusal) -> Self {
         let (status, error) = match refusal.kind {
-            RefusalKind::Locked | RefusalKind::Offline => {
-                ("503 Service Unavailable", "temporarily_unavailable")
-            }
+            RefusalKind::Locked | RefusalKind::Offline => ("502 Bad Gateway", "temporarily_unavailable"),
             RefusalKind::LoginNeeded => ("400 Bad Request", "invalid_grant"),
             RefusalKind::ScopesNotGranted => ("400 Bad Request", "invalid_scope"),
             _ => ("400 Bad Request", "invalid_request"),

@@ -13,7 +13,7 @@ use super::doors::{exchange, metadata, refresh};
 use super::reply::Reply;
 use super::teller::Teller;
 use super::visit::{Denial, Pass, Route, Visit, Visitor};
-use crate::domain::ProfileName;
+use crate::domain::{Profile, ProfileName};
 use crate::system::http::{self, Refusal};
 use crate::system::{Clock, Seat, Seats, SystemClock, random_bytes};
 
@@ -33,6 +33,8 @@ pub struct Server {
     listener: TcpListener,
     port: u16,
     pass: Pass,
+    /// What is known of the profile before anybody asks.
+    facts: Option<Profile>,
     is_stopped: AtomicBool,
 }
 
@@ -46,7 +48,14 @@ impl Server {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
         let port = listener.local_addr()?.port();
         let pass = Pass(SecretString::from(hex::encode(random_bytes::<16>())));
-        Ok(Self { profile, listener, port, pass, is_stopped: AtomicBool::new(false) })
+        Ok(Self { profile, listener, port, pass, facts: None, is_stopped: AtomicBool::new(false) })
+    }
+
+    /// The same, with the verified facts of the profile: a program learns that somebody is here, and then why it
+    /// gets no token, even if the vault is locked before the first of them asks.
+    #[must_use]
+    pub fn knowing(self, facts: Profile) -> Self {
+        Self { facts: Some(facts), ..self }
     }
 
     /// Whose tokens are given out here.
@@ -71,7 +80,7 @@ impl Server {
 
     fn run_by(&self, desk: &dyn Desk, clock: &dyn Clock) {
         let hall = Hall {
-            teller: Teller::new(desk, clock, self.profile.clone()),
+            teller: Teller::new(desk, clock, self.profile.clone(), self.facts.clone()),
             seats: Seats::new(MAX_SILENT),
             waiting: AtomicUsize::new(0),
         };

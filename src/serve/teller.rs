@@ -44,9 +44,14 @@ pub(super) struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    pub(super) fn new(desk: &'a dyn Desk, clock: &'a dyn Clock, profile: ProfileName) -> Self {
+    pub(super) fn new(
+        desk: &'a dyn Desk,
+        clock: &'a dyn Clock,
+        profile: ProfileName,
+        known: Option<Profile>,
+    ) -> Self {
         let (tokens, facts) = (Counter::default(), Counter::default());
-        Self { desk, clock, profile, tokens, life: Mutex::default(), facts, known: Mutex::default() }
+        Self { desk, clock, profile, tokens, life: Mutex::default(), facts, known: Mutex::new(known) }
     }
 
     /// A token that is good for `scopes`.

@@ -45,6 +45,12 @@ impl Serving {
         self.fact(server, "variables")[name].as_str().unwrap_or_else(|| panic!("{name} is not set"))
     }
 
+    /// All that are to be set.
+    pub fn variables(&self, server: usize) -> Vec<(String, String)> {
+        let variables = self.fact(server, "variables").as_object().unwrap().iter();
+        variables.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+    }
+
     /// Its port.
     pub fn port(&self, server: usize) -> u16 {
         self.fact(server, "port").as_u64().unwrap().try_into().unwrap()

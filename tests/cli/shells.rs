@@ -17,7 +17,7 @@ use std::thread;
 
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
-use vault::cli::format::{Format, render};
+use vault::cli::format::{Format, removal, render};
 use vault::domain::Variable;
 
 use crate::outside::leave_out;
@@ -70,6 +70,19 @@ fn fish_reads_back_every_value() {
             ]);
             environment_of(command.arg(file))
         });
+    }
+}
+
+#[test]
+fn shells_forget_a_variable_that_is_taken_away() {
+    let shells = [("dash", Format::Sh), ("bash", Format::Sh), ("zsh", Format::Sh), ("fish", Format::Fish)];
+    for (shell, format) in shells {
+        let Some(program) = required(shell) else { continue };
+        // The second one was never set.
+        let script = format!("{}command env", removal(format, &["TAKEN", "NEVER_SET"]));
+        let output = Command::new(program).args(["-c", &script]).env("TAKEN", "x").output().unwrap();
+        let left = String::from_utf8_lossy(&output.stdout);
+        assert!(left.contains("PATH=") && !left.contains("TAKEN="), "{shell}: {output:?}");
     }
 }
 

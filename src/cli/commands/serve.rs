@@ -157,6 +157,7 @@ fn open_all(served: &[Served], args: &Args, run_dir: &RunDir) -> Result<Vec<Open
 fn open(served: &Served, adc: Adc, port: u16, run_dir: &RunDir) -> Result<Open, Failure> {
     let Served { facts, client_project } = served;
     let server = Server::bind(facts.name.clone(), port).map_err(|error| not_bound(port, &error))?;
+    let server = server.knowing(facts.clone());
     let mut changes = surroundings::of_both(&inherited, facts.project.as_deref(), client_project.as_deref());
     changes.extend(
         match adc {
@@ -210,6 +211,7 @@ fn in_format(format: Format, opened: &[Open]) -> Result<SecretString, Failure> {
         if opened.len() > 1 {
             text.push_str(&format!("# {}\n", server.profile()));
         }
+        text.push_str(&format::removal(format, &removed_by(changes)));
         text.push_str(format::render(format, &variables_of(changes)?)?.stdout.expose_secret());
     }
     Ok(text.into())
@@ -219,24 +221,33 @@ fn as_json(adc: Adc, opened: &[Open]) -> Result<SecretString, Failure> {
     let server = |Open { server, changes }: &Open| {
         let variables = variables_of(changes)?.into_iter();
         let values = variables.map(|it| (it.name.as_str().to_owned(), it.value.expose_secret().into()));
+        // What must not be set.
+        let removed = removed_by(changes).into_iter().map(|name| (name.to_owned(), Value::Null));
         Ok(json!({
             "profile": server.profile(),
             "adc": adc.name(),
             "port": server.port(),
             "token_url": format!("http://127.0.0.1:{}/{}/token", server.port(), server.secret().expose_secret()),
-            "variables": values.collect::<serde_json::Map<String, Value>>(),
+            "variables": values.chain(removed).collect::<serde_json::Map<String, Value>>(),
         }))
     };
     let servers = opened.iter().map(server).collect::<Result<Vec<Value>, Failure>>()?;
     Ok(format!("{:#}\n", json!({ "version": 1, "servers": servers })).into())
 }
 
-/// The changes as values. What must not be set is empty, which all who read it take for the same.
+/// The changes that are values.
 fn variables_of(changes: &Changes) -> Result<Vec<Variable>, Failure> {
-    let variable = |(name, value): (&&'static str, &Option<std::ffi::OsString>)| {
-        let value = value.as_deref().unwrap_or(OsStr::new("")).to_str();
+    let values = changes.iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    let variable = |(name, value): (&&'static str, &OsStr)| {
+        let value = value.to_str();
         let value = value.ok_or_else(|| Failure::usage(format!("the value of {name} is not UTF-8 text")))?;
         Ok(Variable { name: VariableName::ours(name), value: value.into(), is_secret: true })
     };
-    changes.iter().map(variable).collect()
+    values.map(variable).collect()
+}
+
+/// The variables that must not be set. Empty ones would do for most programs, but Google's library for Rust takes
+/// the empty name of a file for a file.
+fn removed_by(changes: &Changes) -> Vec<&'static str> {
+    changes.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect()
 }

@@ -98,6 +98,22 @@ pub fn render(format: Format, variables: &[Variable]) -> Result<Rendered, Error>
     Ok(Rendered { stdout: page.into_secret(), masks })
 }
 
+/// Takes these variables away. Only shells can be told to; in the other formats there is nothing to say.
+pub fn removal(format: Format, names: &[&str]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    match format {
+        Format::Sh => format!("unset {};\n", names.join(" ")),
+        Format::Fish => format!("set -e {};\n", names.join(" ")),
+        Format::Powershell => {
+            let paths: Vec<String> = names.iter().map(|name| format!("Env:{name}")).collect();
+            format!("Remove-Item {} -ErrorAction SilentlyContinue\n", paths.join(", "))
+        }
+        _ => String::new(),
+    }
+}
+
 /// Refuses what no environment holds.
 fn check(assignment: &Assignment<'_>) -> Result<(), Unwritable> {
     match assignment.value.contains('\0') {

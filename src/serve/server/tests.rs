@@ -202,8 +202,8 @@ fn what_the_desk_refuses_is_told_in_its_words() {
         (RefusalKind::ScopesNotGranted, "400 Bad Request", "invalid_scope"),
         (RefusalKind::NotFound, "400 Bad Request", "invalid_request"),
         (RefusalKind::Other, "400 Bad Request", "invalid_request"),
-        (RefusalKind::Locked, "503 Service Unavailable", "temporarily_unavailable"),
-        (RefusalKind::Offline, "503 Service Unavailable", "temporarily_unavailable"),
+        (RefusalKind::Locked, "502 Bad Gateway", "temporarily_unavailable"),
+        (RefusalKind::Offline, "502 Bad Gateway", "temporarily_unavailable"),
     ];
     for (kind, status, error) in cases {
         let clerk = Clerk::refusing(kind, "it is so; run `vault login work`");

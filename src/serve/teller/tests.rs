@@ -105,7 +105,7 @@ impl Desk for Clerk<'_> {
 }
 
 fn teller<'a>(clerk: &'a Clerk<'_>, clock: &'a HandClock) -> Teller<'a> {
-    Teller::new(clerk, clock, "work".parse().unwrap())
+    Teller::new(clerk, clock, "work".parse().unwrap(), None)
 }
 
 fn said(result: Result<AccessToken, Refusal>) -> String {

@@ -14,7 +14,7 @@ use crate::cli::environment::inherited;
 use crate::cli::error::Failure;
 use crate::cli::exit::Code;
 use crate::cli::session::Session;
-use crate::domain::{AccessToken, ProfileName, Variable, VariableName};
+use crate::domain::{AccessToken, Profile, ProfileName, Variable, VariableName};
 use crate::ops::token::{self, Request};
 use crate::ops::variables::{self, Opened, Plan};
 use crate::ops::{Context, Unlocked};
@@ -39,6 +39,7 @@ pub(super) struct How {
 pub(super) struct Staying<'a> {
     session: &'a Session,
     how: How,
+    facts: Profile,
     profile: ProfileName,
     project: Option<String>,
     client_project: Option<String>,
@@ -76,10 +77,11 @@ impl<'a> Staying<'a> {
             Some(token) => token,
             None => token::token(ctx, vault, &facts.name, Request::default())?,
         };
-        let (profile, project) = (facts.name, facts.project);
+        let (profile, project) = (facts.name.clone(), facts.project.clone());
         Ok(Self {
             session,
             how,
+            facts,
             profile,
             project,
             client_project,
@@ -142,6 +144,7 @@ impl<'a> Staying<'a> {
         let server = Server::bind(self.profile.clone(), 0).map_err(|error| {
             Failure::new(Code::Storage, format!("no server can be had on 127.0.0.1: {error}"))
         })?;
+        let server = server.knowing(self.facts.clone());
         change(
             command,
             surroundings::of_both(&inherited, self.project.as_deref(), self.client_project.as_deref()),
