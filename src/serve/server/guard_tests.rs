@@ -222,18 +222,26 @@ fn a_secret_is_no_part_of_another_path() {
 }
 
 #[test]
-fn whoever_is_unknown_must_bring_the_secret() {
-    let token = format!("/computeMetadata/v1/{TOKEN}");
+fn whoever_is_unknown_or_calls_us_by_googles_name_must_bring_the_secret() {
+    let token = &format!("/computeMetadata/v1/{TOKEN}");
+    let with_secret = &format!("/0123456789abcdef0123456789abcdef{token}");
     let pass = Pass("0123456789abcdef0123456789abcdef".into());
-    let visit = |path: &str, visitor: Visitor| {
-        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost:80\r\nMetadata-Flavor: Google\r\n\r\n");
+    let visit = |path: &str, host: &str, visitor: Visitor| {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}:80\r\nMetadata-Flavor: Google\r\n\r\n");
         judged(head.as_bytes(), visitor, &pass)
     };
 
-    assert_eq!(visit(&token, Visitor::Ours), Ok(()));
-    assert_eq!(visit(&token, Visitor::Unknown), Err(Refusal::Forbidden));
-    assert_eq!(visit(&format!("/0123456789abcdef0123456789abcdef{token}"), Visitor::Unknown), Ok(()));
-    assert_eq!(visit("/", Visitor::Unknown), Ok(()));
+    assert_eq!(visit(token, "localhost", Visitor::Ours), Ok(()));
+    assert_eq!(visit(token, "localhost", Visitor::Unknown), Err(Refusal::Forbidden));
+    assert_eq!(visit(with_secret, "localhost", Visitor::Unknown), Ok(()));
+    assert_eq!(visit("/", "localhost", Visitor::Unknown), Ok(()));
+    for host in ["metadata.google.internal", "169.254.169.254"] {
+        for visitor in [Visitor::Ours, Visitor::Unknown] {
+            assert_eq!(visit(token, host, visitor), Err(Refusal::Forbidden));
+            assert_eq!(visit("/", host, visitor), Err(Refusal::Forbidden));
+            assert_eq!(visit(with_secret, host, visitor), Ok(()));
+        }
+    }
 }
 
 #[test]
