@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::expiry::{expired, refreshes};
 use crate::home::{Home, Run};
 use crate::injection::{Call, Fate, Tracer, files_of_the_grant, is_there, name};
+use crate::outside;
 use crate::provider::{Config, Endpoint, Provider};
 use crate::tree::json;
 
@@ -29,7 +30,7 @@ const REFRESH: [&str; 3] = ["token", "work", "--refresh"];
 fn an_error_at_any_call_loses_nothing_and_one_before_the_request_sends_nothing() {
     let codes = with_each_call(|at, calls| {
         let mut codes = BTreeSet::new();
-        let errors = if is_exhaustive() { &ERRORS[..] } else { &ERRORS[..2] };
+        let errors = if outside::is_exhaustive() { &ERRORS[..] } else { &ERRORS[..2] };
         for call in calls {
             for error in errors {
                 codes.insert(at.refresh_with(call, error, false));
@@ -45,7 +46,8 @@ fn an_error_that_lasts_loses_nothing() {
     let codes = with_each_call(|at, calls| {
         let mut codes = BTreeSet::new();
         for (turn, call) in calls.iter().enumerate() {
-            let errors = if is_exhaustive() { &ERRORS[..] } else { &ERRORS[turn % ERRORS.len()..][..1] };
+            let errors =
+                if outside::is_exhaustive() { &ERRORS[..] } else { &ERRORS[turn % ERRORS.len()..][..1] };
             for error in errors {
                 codes.insert(at.refresh_with(call, error, true));
             }
@@ -172,11 +174,6 @@ fn a_client_that_may_have_to_be_written_and_cannot_be_costs_no_code() {
     let _ = home.consent(&add).expect_code(0);
 }
 
-/// Whether every error is to be met at every call.
-fn is_exhaustive() -> bool {
-    std::env::var_os("VAULT_TESTS_EXHAUSTIVE").is_some_and(|value| value == "1")
-}
-
 /// A user whose token has expired, and a disk that fails when it is told to.
 struct Stage {
     provider: Provider,
@@ -267,7 +264,7 @@ fn one_of_each_kind(lines: &[String]) -> Vec<Call> {
         let Some(name) = name(line) else { continue };
         let number = *counts.entry(name).and_modify(|count| *count += 1).or_insert(1);
         let is_change = CHANGING.contains(&name) || line.contains("O_CREAT");
-        if is_change || is_exhaustive() || seen.insert((name, file_of(line))) {
+        if is_change || outside::is_exhaustive() || seen.insert((name, file_of(line))) {
             calls.push(Call { name: name.to_owned(), number });
         }
     }

@@ -53,6 +53,11 @@ fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_owned()
 }
 
+/// Whether everything is tried of which the usual run tries a part.
+pub fn is_exhaustive() -> bool {
+    std::env::var_os("VAULT_TESTS_EXHAUSTIVE").is_some_and(|value| value == "1")
+}
+
 fn skip(what: &str) {
     leave_out(&format!("{what} is not installed"));
 }

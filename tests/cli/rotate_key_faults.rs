@@ -11,6 +11,7 @@ use crate::forge;
 use crate::full_disks::Immutable;
 use crate::home::Home;
 use crate::injection::{Call, Fate, Tracer, name};
+use crate::outside;
 use crate::rotation::{assert_rotated_from, assert_unchanged, kid, manifest, stop_before};
 use crate::scene::{Scene, edit};
 use crate::stage::Stage;
@@ -194,10 +195,9 @@ fn an_error_at_any_change_of_a_rotation_loses_nothing_and_the_next_run_finishes_
     let calls =
         numbered(&lines, |line| is_ours(&line) && (!line.contains("open") || line.contains("O_CREAT")));
     assert!(calls.len() > 50, "{calls:?}");
-    let is_exhaustive = std::env::var_os("VAULT_TESTS_EXHAUSTIVE").is_some_and(|value| value == "1");
     let mut codes = BTreeSet::new();
 
-    for (turn, call) in calls.iter().enumerate().step_by(if is_exhaustive { 1 } else { STRIDE }) {
+    for (turn, call) in calls.iter().enumerate().step_by(if outside::is_exhaustive() { 1 } else { STRIDE }) {
         for lasts in [false, true] {
             stage.reset();
             let old = kid(home);

@@ -12,6 +12,7 @@ use crate::expiry::{assert_nothing_lost, expired, finish, start, start_and_hold}
 use crate::holder::{Holder, wait_until};
 use crate::home::{Home, Run};
 use crate::injection::{Fate, Tracer, is_there};
+use crate::outside;
 use crate::provider::{Config, Endpoint, Fault, Provider, browser};
 use crate::recovery::pid;
 use crate::rotation::{assert_rotated_from, kid, kids, manifest, stop_before};
@@ -93,8 +94,7 @@ fn four_refresh_loops_and_others_lose_nothing_while_the_key_is_rotated_several_t
 }
 
 fn rotations() -> usize {
-    let is_exhaustive = std::env::var_os("VAULT_TESTS_EXHAUSTIVE").is_some_and(|value| value == "1");
-    if is_exhaustive { 10 * ROTATIONS } else { ROTATIONS }
+    if outside::is_exhaustive() { 10 * ROTATIONS } else { ROTATIONS }
 }
 
 /// Tells the loops to end, also when an assertion fails.
