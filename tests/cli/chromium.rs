@@ -1,7 +1,7 @@
 //! The callback page in a real browser.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -75,7 +75,7 @@ fn shown(chromium: &Path, home: &Home, url: &str) -> String {
 }
 
 /// The same with more options.
-fn shown_with(chromium: &Path, home: &Home, options: &[&str], url: &str) -> String {
+pub fn shown_with(chromium: &Path, home: &Home, options: &[&str], url: &str) -> String {
     let mut command = Command::new(chromium);
     command
         .env("HOME", home.path("chromium"))
@@ -132,17 +132,16 @@ navigator.sendBeacon("{address}");
 Promise.allSettled(tries).then(() => {{ document.getElementById("state").textContent = "all tried"; }});
 </script>"#
     );
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut head = [0; 4096];
-            let _ = stream.read(&mut head);
-            let length = page.len();
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-            );
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(page.as_bytes()));
-        }
-    });
+    std::thread::spawn(move || listener.incoming().for_each(|stream| show(stream.unwrap(), &page)));
     url
+}
+
+/// Answers whatever is asked with a page.
+pub fn show(mut stream: TcpStream, page: &str) {
+    let _ = stream.read(&mut [0; 4096]);
+    let length = page.len();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(page.as_bytes()));
 }

@@ -339,6 +339,14 @@ pub fn python_of_a_stranger() -> Option<Command> {
     python_of_everybody().map(|python| as_stranger(&python))
 }
 
+/// A program of the system that another user runs, if there can be one here.
+pub fn as_a_stranger(name: &str) -> Option<Command> {
+    if !is_root() {
+        return None;
+    }
+    outside::program(name).map(|program| as_stranger(&program))
+}
+
 fn give_away(path: &Path) {
     chown(path, Some(STRANGER), Some(STRANGER)).unwrap();
     if path.is_dir() {
