@@ -6,6 +6,7 @@
 //! - `--also NAME=FILE`: another build of the program in the same tables, such as the one of yesterday
 //! - `--default FILE`, `--static FILE`: a program that is there already, instead of building it
 //! - `--only rotate`: only the rotations of the vault key
+//! - `--only serve`: only the token endpoints of `vault serve`
 //! - `--rounds N`: so many rounds for what takes a millisecond, and fewer for what takes longer
 //!
 //! `cargo test` runs it too, and only sees that everything works: each thing once, and nothing printed.
@@ -16,6 +17,9 @@
 #[path = "../../tests/provider/mod.rs"]
 mod provider;
 
+#[path = "../../tests/cli/load.rs"]
+mod load;
+
 mod builds;
 mod counts;
 mod machine;
@@ -23,6 +27,7 @@ mod measure;
 mod page;
 mod refresh;
 mod rotate;
+mod serve;
 mod server;
 mod syncs;
 mod world;
@@ -41,10 +46,14 @@ const MANY: usize = 10_000;
 /// So many profiles are rotated.
 const ROTATED: usize = 1000;
 
+/// So many requests are served before the memory of a server is looked at.
+const SERVED: usize = 100_000;
+
 /// How much is done.
 struct Size {
     many: usize,
     rotated: usize,
+    served: usize,
     rounds: usize,
 }
 
@@ -54,6 +63,11 @@ fn main() -> ExitCode {
         && word == counts::PEAK
     {
         return counts::peak_of(rest);
+    }
+    if let [word] = &arguments[..]
+        && word == serve::BARE
+    {
+        return serve::bare();
     }
     // Only `cargo bench` says this.
     let measures = arguments.iter().any(|argument| argument == "--bench");
@@ -71,12 +85,17 @@ fn measure(arguments: &[String]) -> Result<(), String> {
     let mut page = Page::new(true);
     let builds = builds::all(arguments, &mut page)?;
     let rounds = builds::value(arguments, "--rounds").map_or(Ok(400), |count| count.parse().map_err(text))?;
-    let size = Size { many: MANY, rotated: ROTATED, rounds };
-    if builds::value(arguments, "--only").is_some_and(|only| only == "rotate") {
-        page.say(&machine::describe());
-        rotate::compare(&mut page, &builds, &size, &Server::start(false)?)?;
-    } else {
-        fill(&mut page, &builds, &size)?;
+    let size = Size { many: MANY, rotated: ROTATED, served: SERVED, rounds };
+    match builds::value(arguments, "--only").map(String::as_str) {
+        Some("rotate") => {
+            page.say(&machine::describe());
+            rotate::compare(&mut page, &builds, &size, &Server::start(false)?)?;
+        }
+        Some("serve") => {
+            page.say(&machine::describe());
+            serve::compare(&page, &builds, &size, &Server::start(false)?)?;
+        }
+        _ => fill(&mut page, &builds, &size)?,
     }
     page.finish();
     Ok(())
@@ -84,7 +103,7 @@ fn measure(arguments: &[String]) -> Result<(), String> {
 
 /// Each thing once, with few profiles.
 fn try_everything() -> Result<(), String> {
-    fill(&mut Page::new(false), &[Build::ours()], &Size { many: 3, rotated: 3, rounds: 1 })
+    fill(&mut Page::new(false), &[Build::ours()], &Size { many: 3, rotated: 3, served: 20, rounds: 1 })
 }
 
 fn fill(page: &mut Page, builds: &[Build], size: &Size) -> Result<(), String> {
@@ -97,6 +116,7 @@ fn fill(page: &mut Page, builds: &[Build], size: &Size) -> Result<(), String> {
     list(page, builds, size, &many)?;
     refresh::compare(page, builds, size)?;
     rotate::compare(page, builds, size, &server)?;
+    serve::compare(page, builds, size, &server)?;
     counts::peak_memory(page, builds, &one, &many)?;
     counts::system_calls(page, builds, &one, &many)?;
     // Fifty times as slow as the program itself: nothing to try in a test.

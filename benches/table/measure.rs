@@ -73,7 +73,8 @@ impl Times {
     }
 }
 
-fn percentile(times: &[Duration], percent: usize) -> Duration {
+/// The one of these times than which so many of a hundred are not longer.
+pub fn percentile(times: &[Duration], percent: usize) -> Duration {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
     sorted[(sorted.len() - 1) * percent / 100]

@@ -97,7 +97,8 @@ fn timed(times: &Times) -> Vec<String> {
     row
 }
 
-fn milliseconds(time: Duration) -> String {
+/// A time in milliseconds.
+pub fn milliseconds(time: Duration) -> String {
     let time = time.as_secs_f64() * 1000.0;
     if time < 20.0 { format!("{time:.2}") } else { format!("{time:.0}") }
 }

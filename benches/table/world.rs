@@ -31,6 +31,7 @@ impl World {
         let authorities = home.path().join("authorities.pem");
         fs::write(&authorities, [server.authority.as_bytes(), more].concat()).map_err(text)?;
         let world = Self { home, authorities };
+        make_private_dir(&world.path("run"))?;
         world.write("identity.txt", identity().expose_secret())?;
         let identity = world.path("identity.txt").display().to_string();
         world.run(program, &["init", "--unlock", "identity", "--identity", &identity])?;
@@ -176,14 +177,18 @@ impl World {
     }
 
     fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<(), String> {
-        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        use std::os::unix::fs::OpenOptionsExt;
         let path = self.path(name);
-        let parent = path.parent().ok_or("a file has a parent")?;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(text)?;
+        make_private_dir(path.parent().ok_or("a file has a parent")?)?;
         let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
         let file = file.as_mut().map_err(|error| format!("{}: {error}", path.display()))?;
         std::io::Write::write_all(file, content.as_ref()).map_err(text)
     }
+}
+
+fn make_private_dir(path: &Path) -> Result<(), String> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(text)
 }
 
 fn identity() -> SecretString {
