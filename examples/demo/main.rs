@@ -12,6 +12,7 @@ mod provider;
 
 mod browser;
 mod evil;
+mod library;
 mod story;
 mod telling;
 mod world;
@@ -24,6 +25,9 @@ use world::World;
 fn main() -> ExitCode {
     if let Some(address) = browser::address_to_open() {
         return browser::play(&address);
+    }
+    if library::is_called() {
+        return library::play();
     }
     if world::is_vault() {
         return vault::cli::main();

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use crate::evil::EvilServer;
+use crate::library;
 use crate::world::{Result, World, outcome};
 
 /// How many processes ask for the same expired token.
@@ -21,6 +22,8 @@ pub(crate) fn tell(world: &World) -> Result<()> {
     ask_all_at_once(world)?;
     export(world)?;
     run_a_program(world)?;
+    run_a_program_of_google(world)?;
+    send_a_request(world)?;
     refuse_another_account(world)?;
     refuse_an_edited_file(world)?;
     look_at_it(world)?;
@@ -124,6 +127,34 @@ fn run_a_program(world: &World) -> Result<()> {
     let run = world.types(&format!("vault exec work -- sh -c '{script}'"), 42)?;
     check(run.answer.starts_with("I am work"), "the program has the variables")?;
     world.telling.shown("the program ended with 42, and so did vault");
+    Ok(())
+}
+
+fn run_a_program_of_google(world: &World) -> Result<()> {
+    world.telling.step("A program that asks as Google's libraries do, and works longer than its token");
+    world.provider.configure(|config| config.expires_in = 3);
+    check(
+        world.runs("vault token work --refresh --quiet")?.code == Some(0),
+        "a short-lived token is an answer",
+    )?;
+    world.link(library::NAME)?;
+    let run = world.types(&format!("vault exec work --adc broker -- ./{}", library::NAME), 0)?;
+    world.provider.configure(|config| config.expires_in = 3599);
+    check(run.answer.contains("got another one"), "the token was renewed while the program ran")?;
+    world
+        .telling
+        .shown("renewed on a port of this machine, which is closed again; the program needed no change");
+    Ok(())
+}
+
+fn send_a_request(world: &World) -> Result<()> {
+    world.telling.step("A request with the token, and one to a host that has no business with it");
+    let run = world.types(&format!("vault api work {}", world.provider.url("/userinfo")), 0)?;
+    check(run.answer.contains("me@example.com"), "the provider knows whose token it is")?;
+    let evil = EvilServer::start()?;
+    world.types(&format!("vault api work {}", evil.url()?), 7)?;
+    check(!evil.was_called(), "nothing is sent to another host")?;
+    world.telling.shown("refused (exit code 7); the other server got 0 requests");
     Ok(())
 }
 

@@ -76,6 +76,11 @@ impl World {
         Ok(std::fs::set_permissions(self.path(name), PermissionsExt::from_mode(0o600))?)
     }
 
+    /// Puts the program into the home once more, under another name.
+    pub(crate) fn link(&self, name: &str) -> Result<()> {
+        Ok(std::os::unix::fs::symlink(&self.program, self.path(name))?)
+    }
+
     /// Shows a command line, runs it, shows what it says, and expects it to end with `code`.
     pub(crate) fn types(&self, line: &str, code: i32) -> Result<Run> {
         self.telling.command(line);
