@@ -1,9 +1,11 @@
-//! gcloud under `vault exec`, where it is installed.
+//! gcloud under `vault exec` and `vault serve`, where it is installed.
+
+use std::process::Command;
 
 use crate::home::Home;
-use crate::libraries::Door;
 use crate::provider::{Config, Provider};
 use crate::search::Search;
+use crate::serving::Serving;
 
 /// What gcloud asks for by itself.
 const CLOUD: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -31,8 +33,8 @@ fn granted() -> (Provider, Home) {
     (provider, home)
 }
 
-fn gcloud(home: &Home, door: Door, arguments: &[&str]) -> String {
-    let exec = ["exec", "work", "--adc", door.name(), "--", "gcloud"];
+fn gcloud(home: &Home, arguments: &[&str]) -> String {
+    let exec = ["exec", "work", "--adc", "broker", "--", "gcloud"];
     home.run(&[&exec[..], arguments].concat()).answer()
 }
 
@@ -56,7 +58,7 @@ fn gcloud_has_the_token_of_the_profile_and_writes_it_nowhere() {
     let (provider, home) = granted();
     let token = home.run(&["token", "work"]).answer();
 
-    assert_eq!(gcloud(&home, Door::Broker, &["auth", "print-access-token"]), token);
+    assert_eq!(gcloud(&home, &["auth", "print-access-token"]), token);
     assert_nothing_written(&provider, &home);
 }
 
@@ -68,7 +70,7 @@ fn gcloud_has_the_application_default_token_of_the_profile_and_writes_it_nowhere
     let (provider, home) = granted();
     let token = home.run(&["token", "work"]).answer();
 
-    assert_eq!(gcloud(&home, Door::Broker, &["auth", "application-default", "print-access-token"]), token);
+    assert_eq!(gcloud(&home, &["auth", "application-default", "print-access-token"]), token);
     assert_nothing_written(&provider, &home);
 }
 
@@ -79,7 +81,14 @@ fn gcloud_on_the_metadata_server_has_the_token_and_leaves_nothing_behind() {
     }
     let (provider, home) = granted();
     let token = home.run(&["token", "work"]).answer();
+    let serving = Serving::start(&home, &["work", "--adc", "metadata"]);
 
-    assert_eq!(gcloud(&home, Door::Metadata, &["auth", "print-access-token"]), token);
+    let mut command = Command::new("gcloud");
+    home.prepare(&mut command);
+    command.args(["auth", "print-access-token"]).envs(serving.variables(0));
+    let printed = command.output().unwrap();
+    serving.end().expect_code(0);
+
+    assert_eq!(String::from_utf8_lossy(&printed.stdout).trim(), token, "{printed:?}");
     assert_nothing_written(&provider, &home);
 }

@@ -22,7 +22,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn ask(credentials: &mut Option<AccessTokenCredentials>) -> Result<String, Box<dyn Error>> {
     if credentials.is_none() {
         let scopes: Vec<String> = std::env::args().skip(1).collect();
-        let builder = if scopes.is_empty() { Builder::default() } else { Builder::default().with_scopes(scopes) };
+        let builder =
+            if scopes.is_empty() { Builder::default() } else { Builder::default().with_scopes(scopes) };
         *credentials = Some(builder.build_access_token_credentials()?);
     }
     let credentials = credentials.as_ref().expect("they were just made");
