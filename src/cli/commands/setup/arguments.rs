@@ -96,7 +96,7 @@ pub(super) struct CargoArgs {
     /// The name of the registry, as in `cargo publish --registry NAME`
     #[arg(long, value_name = "NAME", required_unless_present = "undo")]
     registry: Option<String>,
-    /// Where its index is, if cargo does not know it yet: `sparse+https://HOST/…`
+    /// Where its index is, if cargo does not know it yet: `sparse+https://HOST/PATH`
     #[arg(long, value_name = "URL", requires = "registry")]
     index: Option<String>,
 }
