@@ -126,14 +126,15 @@ fn parse(text: &str) -> Option<Host> {
     };
     // In a URL it would be decoded; here it is another text for the one who compares.
     let parsed = url::Host::parse(name).ok().filter(|_| !name.contains('%'))?;
-    let name = parsed.to_string();
+    let spelt = parsed.to_string();
     let is_name = match parsed {
-        url::Host::Domain(_) => name.split('.').all(is_label),
-        // A number that is written in another way is another text for the one who compares.
-        url::Host::Ipv4(_) | url::Host::Ipv6(_) => text.starts_with(&name),
+        url::Host::Domain(_) => spelt.split('.').all(is_label),
+        // A number that is written in another way is another text for the one who compares, and with a dot
+        // behind it a name for the one who looks it up.
+        url::Host::Ipv4(_) | url::Host::Ipv6(_) => spelt == name,
     };
-    (is_name && name.len() <= MAX_LENGTH)
-        .then_some(Host { name, port: port.filter(|it| *it != DEFAULT_PORT) })
+    (is_name && spelt.len() <= MAX_LENGTH)
+        .then_some(Host { name: spelt, port: port.filter(|it| *it != DEFAULT_PORT) })
 }
 
 /// Whether a host ends in a port. The colons within brackets belong to an IPv6 address.
@@ -217,6 +218,11 @@ mod tests {
             "0x7f.1",
             "2130706433",
             "127.1",
+            "127.0.0.1.",
+            "127.0.0.1.:8080",
+            "127.0.0.01",
+            "[::1].",
+            "[::1]x",
             "-a.example",
             "a%2eb.example",
         ] {
@@ -237,6 +243,8 @@ mod tests {
             ("http", "git.example"),
             ("http", "localhost.example"),
             ("http", "127.0.0.1.nip.io"),
+            ("http", "127.0.0.1."),
+            ("http", "127.0.0.1.:8080"),
             ("HTTPS", "git.example"),
             ("ssh", "git.example"),
             ("", "git.example"),
