@@ -122,7 +122,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         }
         E::ClientInUse { .. } => "remove these profiles, or link them to another client, first".into(),
         E::ScopesNotGranted { profile, missing } => {
-            let scopes: String = missing.iter().map(|scope| format!(" --scope {scope}")).collect();
+            let scopes: String = missing.iter().map(|scope| format!(" --scope {}", typed(scope))).collect();
             format!("run `vault login {profile}{scopes}`")
         }
         E::WhichProfile { .. } => "name one with `--profile`".into(),
@@ -192,6 +192,12 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
 }
 
 /// Either the slot is opened, or it is left behind.
+/// A word as it can be typed in a shell: whatever is in a hint may have come from a server or a program, and is
+/// copied as it stands.
+pub(super) fn typed(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), |quoted| quoted.into_owned())
+}
+
 fn slots_hints(slots: &[unlock::Attempt]) -> Vec<String> {
     let mut hints: Vec<String> = slots.iter().filter_map(|attempt| unlock_hint(&attempt.why)).collect();
     hints.dedup();

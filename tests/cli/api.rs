@@ -203,6 +203,17 @@ fn a_cached_token_that_the_server_refuses_is_renewed_once_and_the_request_sent_a
 }
 
 #[test]
+fn a_server_puts_no_command_into_the_one_that_is_to_be_typed() {
+    let (provider, home) = logged_in();
+    let challenge = "Bearer error=\"insufficient_scope\", scope=\"a;evil$(evil)`evil`\"";
+    provider.script(Endpoint::Api, vec![answering(403, &[("WWW-Authenticate", challenge)], "")]);
+
+    let run = with_code(home.run(&["api", &provider.url("/api/x")]), 7);
+
+    let _ = run.expect_said("--scope 'a;evil$(evil)`evil`'");
+}
+
+#[test]
 fn a_new_token_that_is_refused_too_ends_it() {
     let (provider, home) = logged_in();
     provider.script(Endpoint::Api, vec![answering(401, &[], "no"), answering(401, &[], "never")]);

@@ -1,6 +1,6 @@
 //! What a user can do where a request to an API did not do what was asked.
 
-use super::oauth_hints;
+use super::{oauth_hints, typed};
 use crate::oauth;
 use crate::ops::api::{Error, Obstacle};
 
@@ -47,9 +47,9 @@ fn obstacle_hint(profile: &str, obstacle: &Obstacle) -> Vec<String> {
                 [] => vec![format!(
                     "add the scope that this API asks for: `vault login {profile} --scope SCOPE`"
                 )],
-                [scope] => vec![format!("run `vault login {profile} --scope {scope}`")],
+                [scope] => vec![format!("run `vault login {profile} --scope {}`", typed(scope))],
                 [first, others @ ..] => vec![
-                    format!("run `vault login {profile} --scope {first}`"),
+                    format!("run `vault login {profile} --scope {}`", typed(first)),
                     format!("any of these may do as well: {}", super::some(&owned(others))),
                 ],
             };

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::cli::hints::typed;
 use crate::cli::provider_secrets;
 use crate::ops::doctor::Remedy;
 
@@ -51,6 +52,5 @@ pub(super) fn words(remedy: &Remedy) -> String {
 
 /// A path as a shell takes it.
 fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    shlex::try_quote(&text).map_or_else(|_| text.clone(), |quoted| quoted.into_owned())
+    typed(&path.display().to_string())
 }
