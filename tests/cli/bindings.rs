@@ -32,6 +32,21 @@ fn a_profile_is_bound_to_hosts_one_by_one_and_says_so() {
 }
 
 #[test]
+fn a_host_that_is_unbound_by_a_wrong_name_is_not_passed_over_in_silence() {
+    let provider = Provider::start(Config::default());
+    let home = Home::logged_in(&provider);
+    home.run(&["edit", "work", "--bind", "git=git.example.com"]).expect_code(0);
+
+    for odd in ["git=gti.example.com", "git=git.example.com:8443", "api=git.example.com"] {
+        let _ = home.run(&["edit", "work", "--unbind", odd]).expect_code(0).expect_said("was not bound to");
+    }
+
+    assert_eq!(profile(&home)["hosts"], json!({"git": ["git.example.com"]}));
+    let run = home.run(&["edit", "work", "--unbind", "git=git.example.com"]).expect_code(0);
+    assert!(!run.stderr.contains("was not bound"), "{}", run.stderr);
+}
+
+#[test]
 fn what_is_no_host_or_no_project_is_refused() {
     let provider = Provider::start(Config::default());
     let home = Home::logged_in(&provider);

@@ -124,6 +124,8 @@ fn host_and_port_are_for_oauthbearer_and_each_is_what_it_says() {
         ("--format sasl --host imap.example.com", 2),
         ("--port 993", 2),
         ("--format oauthbearer --host imap.example.com:993", 2),
+        ("--format oauthbearer --host imap.example.com:443", 2),
+        ("--format oauthbearer --host b\u{fc}cher.example:993", 2),
         ("--format oauthbearer --host imaps://imap.example.com", 2),
         ("--format oauthbearer --port 0", 2),
         ("--format oauthbearer", 0),

@@ -7,7 +7,7 @@ use crate::cli::args::{ProfileArg, SetArgs};
 use crate::cli::error::Failure;
 use crate::cli::secret_input;
 use crate::cli::session::Session;
-use crate::domain::{ClientName, Host, InvalidHost, Use, VariableName};
+use crate::domain::{ClientName, Host, InvalidHost, Profile, Use, VariableName};
 use crate::ops::edit::{Changes, edit};
 use crate::ops::{self};
 
@@ -79,7 +79,13 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     session.with(|ctx| {
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
         let name = args.profile.resolve(session, ctx, &vault)?;
+        // What is wrong with it, the change says.
+        let before = vault.profile(ctx, &name).ok();
+        let not_bound = before.map_or_else(Vec::new, |it| not_bound(&it.facts, &changes.unbind));
         let profile = edit(ctx, &vault, &name, changes)?;
+        for (need, host) in not_bound {
+            session.output.warn(&format!("profile `{name}` was not bound to {host} for {need}"));
+        }
         if session.output.json {
             return report(session, &profile);
         }
@@ -91,6 +97,11 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         session.output.say(&format!("Changed profile `{name}`{next}"));
         Ok(())
     })
+}
+
+/// Those of `hosts` to which the profile is not bound: a name that is mistyped leaves the one that is meant bound.
+fn not_bound(profile: &Profile, hosts: &[(Use, Host)]) -> Vec<(Use, Host)> {
+    hosts.iter().filter(|(need, host)| !profile.is_bound_to(*need, host)).cloned().collect()
 }
 
 /// `USE=HOST`, split at the first `=`.

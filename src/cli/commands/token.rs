@@ -141,7 +141,7 @@ fn mail(args: &Args, token: &AccessToken, profile: &Profile) -> Result<SecretStr
 /// A host without a port, which is another option.
 fn mail_server(text: &str) -> Result<Host, String> {
     let host = text.parse::<Host>().map_err(|error| error.to_string())?;
-    if host.name().len() < text.len() {
+    if host.to_string() != host.name() || text.ends_with(":443") {
         return Err("the port goes into --port".to_owned());
     }
     Ok(host)
