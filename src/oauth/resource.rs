@@ -58,11 +58,6 @@ impl Method {
             Self::Options => "OPTIONS",
         }
     }
-
-    /// Whether it only reads, so that it may be sent to another place as well (RFC 9110, 9.2.1).
-    pub fn only_reads(self) -> bool {
-        matches!(self, Self::Get | Self::Head)
-    }
 }
 
 impl fmt::Display for Method {
@@ -167,11 +162,10 @@ impl Answer {
         self.header("content-length")?.trim().parse().ok()
     }
 
-    /// Where the server would send us (RFC 9110, 15.4), if it does; nothing if that is no URL.
+    /// Where the server would send us (RFC 9110, 15.4), if it does; nothing if that is no URL, or is not said.
     pub fn redirect(&self) -> Option<Option<Url>> {
-        let location =
-            self.header("location").filter(|_| matches!(self.status, 301 | 302 | 303 | 307 | 308))?;
-        Some(self.url.join(&location).ok())
+        let is_redirect = matches!(self.status, 301 | 302 | 303 | 307 | 308);
+        is_redirect.then(|| self.url.join(&self.header("location")?).ok())
     }
 
     /// How long the server asks us to wait, one day at most.

@@ -35,6 +35,9 @@ fn a_token_goes_to_another_host_only_after_somebody_has_allowed_it() {
     let _ = with_code(home.run(&["api", "work", &url, "--allow-host", &host]), 7).expect_said("from now on");
     assert!(bearer(&other.requests()[0]).is_some());
     assert_eq!(document(home.profile("work"))["hosts"], json!({"api": [host]}));
+    // It is not said twice.
+    let again = with_code(home.run(&["api", "work", &url, "--allow-host", &host]), 7);
+    assert!(!again.stderr.contains("from now on"), "{}", again.stderr);
     let _ = with_code(home.run(&["api", "work", &url]), 7).expect_said("does not accept the token");
     assert!(home.run(&["show", "work"]).answer().contains(&format!("{host} (api)")));
 
@@ -147,6 +150,33 @@ fn a_redirect_within_the_host_takes_the_token_along_and_no_body() {
     provider.script(Endpoint::Api, (0..20).map(|_| redirect(302, "/api/y")).collect());
     let _ = with_code(home.run(&["api", "-L", &provider.url("/api/x")]), 7).expect_said("there were ten");
     assert_eq!(provider.count(Endpoint::Api), 11);
+}
+
+#[test]
+fn what_is_done_is_not_done_again_because_its_answer_cannot_be_had() {
+    let (provider, home) = logged_in();
+    let refused = Fault::Respond { status: 401, headers: Vec::new(), body: Vec::new() };
+    provider.script(Endpoint::Api, vec![redirect(303, "/api/y"), refused]);
+
+    let run = home.run(&["api", "-L", &provider.url("/api/x"), "-d", "pay"]);
+
+    let _ = with_code(run, 7).expect_said("HTTP status 401");
+    let methods: Vec<String> =
+        provider.requests_to(Endpoint::Api).into_iter().map(|request| request.method).collect();
+    assert_eq!(methods, ["POST", "GET"]);
+}
+
+#[test]
+fn a_redirect_to_nowhere_is_no_success() {
+    let (provider, home) = logged_in();
+    let nowhere = || Fault::Respond { status: 302, headers: Vec::new(), body: Vec::new() };
+    provider.script(Endpoint::Api, vec![nowhere(), nowhere()]);
+
+    for words in [&["-o", "answer"][..], &["-L"]] {
+        let url = provider.url("/api/x");
+        let run = home.run(&[&["api", &url], words].concat());
+        let _ = with_code(run, 7).expect_said("leads to what is no address");
+    }
 }
 
 #[test]

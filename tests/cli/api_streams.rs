@@ -21,14 +21,14 @@ const MEMORY: usize = 48 * 1024;
 const MIB: usize = 1 << 20;
 
 /// A server that lets one connection do as it likes.
-struct Server {
+pub struct Server {
     port: u16,
     served: JoinHandle<Vec<u8>>,
 }
 
 impl Server {
     /// Serves one connection, whose head is read before, and returns what `serve` has found.
-    fn start(serve: impl FnOnce(&mut TcpStream, &str) -> Vec<u8> + Send + 'static) -> Self {
+    pub fn start(serve: impl FnOnce(&mut TcpStream, &str) -> Vec<u8> + Send + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let served = std::thread::spawn(move || {
@@ -44,13 +44,13 @@ impl Server {
         Self { port, served }
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/x", self.port)
     }
 }
 
 /// Allows the profile's token to the server.
-fn allow(home: &Home, server: &Server) {
+pub fn allow(home: &Home, server: &Server) {
     let host = format!("api=127.0.0.1:{}", server.port);
     let _ = home.run(&["edit", "work", "--bind", &host]).expect_code(0);
 }

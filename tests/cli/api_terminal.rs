@@ -1,6 +1,14 @@
 //! `vault api` on a terminal: an answer is made readable, and is not obeyed.
 
+use std::io::Write;
+use std::net::TcpStream;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use crate::api::logged_in;
+use crate::api_streams::{Server, allow};
 use crate::provider::{Endpoint, Fault};
 use crate::slots::{expect_end, on_terminal};
 
@@ -50,12 +58,60 @@ fn text_of(read: &str) -> String {
 fn what_is_no_text_is_not_written_to_a_terminal() {
     let (provider, home) = logged_in();
     let url = provider.url("/api/x");
-    let image = || answering("image/png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
-    provider.script(Endpoint::Api, vec![image(), image()]);
+    const IMAGE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
+    let image = || answering("image/png", IMAGE);
+    let sorry = Fault::Respond { status: 503, headers: Vec::new(), body: IMAGE.to_vec() };
+    provider.script(Endpoint::Api, vec![image(), sorry, image()]);
 
     let said = expect_end(on_terminal(&home, &["api", &url]), 2);
 
     assert!(said.contains("-o FILE") && !said.contains("PNG"), "{said}");
+    // How the request went comes first.
+    let said = expect_end(on_terminal(&home, &["api", &url]), 8);
+    assert!(said.contains("is no text") && said.contains("HTTP status 503"), "{said}");
     let _ = expect_end(on_terminal(&home, &["api", &url, "-o", "out.png"]), 0);
     assert_eq!(std::fs::read(home.path("out.png")).unwrap().len(), 16);
+}
+
+/// What takes a line of a terminal away (ECMA-48, 8.3.41).
+const CLEAR_LINE: &str = "\u{1b}[2K";
+
+/// Of the body, in bytes.
+const LENGTH: usize = 1 << 20;
+
+/// Sends a body of `LENGTH` bytes: little by little until `is_seen`, and then the rest.
+fn send_slowly(stream: &mut TcpStream, is_seen: &AtomicBool) {
+    write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut sent = 0;
+    while sent < LENGTH {
+        let piece = if is_seen.load(Ordering::SeqCst) { LENGTH - sent } else { 1 };
+        stream.write_all(&vec![b'x'; piece]).unwrap();
+        sent += piece;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn what_takes_long_shows_how_far_it_is_and_leaves_no_trace() {
+    let (_provider, home) = logged_in();
+    let is_seen = Arc::new(AtomicBool::new(false));
+    let tell = is_seen.clone();
+    let server = Server::start(move |stream, _| {
+        send_slowly(stream, &is_seen);
+        Vec::new()
+    });
+    allow(&home, &server);
+    let mut command = home.command(&["api", &server.url(), "-o", "long"]);
+    command.env("TERM", "xterm").stdin(Stdio::inherit());
+    let mut terminal = rexpect::session::spawn_command(command, Some(60_000)).unwrap();
+
+    let before = terminal.exp_string(" of 1.00 MiB").unwrap();
+    tell.store(true, Ordering::SeqCst);
+    let after = expect_end(terminal, 0);
+
+    assert!(before.contains("Received ") && before.contains(" B"), "{before:?}");
+    // The line is taken away again, and nothing comes after it.
+    let (_, end) = after.rsplit_once(CLEAR_LINE).unwrap();
+    assert_eq!(end.trim(), "", "{after:?}");
+    assert_eq!(std::fs::read(home.path("long")).unwrap().len(), LENGTH);
 }

@@ -35,6 +35,8 @@ pub struct Exchanged {
     pub answer: Answer,
     /// Whether the token went along with the request that it answers.
     had_token: bool,
+    /// Whether the server has done what was asked, and has led from there to this answer.
+    is_done: bool,
     /// Why a redirect was not followed although that was wanted.
     not_followed: Option<&'static str>,
 }
@@ -56,16 +58,15 @@ pub fn exchange(
     let mut answer = send(resources, pass, asked, &at, body)?;
     for _ in 0..MOST_REDIRECTS {
         let target = answer.redirect().filter(|_| asked.follow);
-        let had_token = at.is_home;
-        let Some(target) = target else { return Ok(Exchanged { answer, had_token, not_followed: None }) };
+        let Some(target) = target else { return Ok(at.end(asked, answer, None)) };
         match at.next(answer.status, target) {
             Ok(next) => at = next,
-            Err(why) => return Ok(Exchanged { answer, had_token, not_followed: Some(why) }),
+            Err(why) => return Ok(at.end(asked, answer, Some(why))),
         }
         answer = send(resources, pass, asked, &at, None)?;
     }
     let not_followed = answer.redirect().map(|_| "there were ten before it");
-    Ok(Exchanged { answer, had_token: at.is_home, not_followed })
+    Ok(at.end(asked, answer, not_followed))
 }
 
 /// Where a request has been led to.
@@ -94,6 +95,11 @@ impl Place {
             return Err("the address holds a user name");
         }
         Ok(Self { method, url, is_home: self.is_home && is_same })
+    }
+
+    /// The last answer to what was asked, which came from here.
+    fn end(&self, asked: &Asked, answer: Answer, not_followed: Option<&'static str>) -> Exchanged {
+        Exchanged { answer, had_token: self.is_home, is_done: self.method != asked.method, not_followed }
     }
 }
 
@@ -127,9 +133,10 @@ pub(super) fn shown(url: &Url) -> String {
 }
 
 impl Exchanged {
-    /// Whether the server has seen the token and refuses it.
+    /// Whether the server has seen the token and refuses it, and nothing is done: with another token, the same
+    /// can be asked again.
     pub fn refuses_token(&self) -> bool {
-        self.answer.status == 401 && self.had_token
+        self.answer.status == 401 && self.had_token && !self.is_done
     }
 
     /// Whether the answer is what was asked for. Of an error, `begun` is the beginning of the body.

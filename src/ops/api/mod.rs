@@ -37,6 +37,8 @@ pub struct Pass {
     pub token: Option<SecretString>,
     /// Whether the token was not obtained for this request.
     pub is_cached: bool,
+    /// The host that may have the token from now on, and could not have it before.
+    pub allowed: Option<Host>,
     /// Header fields of the provider's own.
     headers: Vec<(&'static str, SecretString)>,
 }
@@ -60,7 +62,7 @@ pub fn pass(
     destination::check_form(&need.url, &client.facts)?;
     let provider = provider::get(&client.facts.provider);
     let headers = headers(ctx, vault, &profile, provider, need)?;
-    allow(ctx, vault, &profile.facts, &client.facts, need)?;
+    let allowed = allow(ctx, vault, &profile.facts, &client.facts, need)?;
 
     let began = ctx.clock.now();
     // A profile may have an API key alone.
@@ -72,7 +74,7 @@ pub fn pass(
         need.api_key.then_some(Field::ApiKey).into_iter().chain(token.as_ref().map(|_| Field::AccessToken)),
     );
     let is_cached = token.as_ref().is_some_and(|it| it.obtained_at < began);
-    Ok(Pass { profile: name.clone(), token: token.map(|it| it.value), is_cached, headers })
+    Ok(Pass { profile: name.clone(), token: token.map(|it| it.value), is_cached, allowed, headers })
 }
 
 /// The same with a new token, after a server has refused that of `refused`.
@@ -92,23 +94,23 @@ pub fn renewed_pass(
     pass(ctx, vault, &refused.profile, need)
 }
 
-/// Refuses a host that may not have the token. One that is to have it from now on is written down.
+/// Refuses a host that may not have the token. One that is to have it from now on is written down, and named.
 fn allow(
     ctx: Context<'_>,
     vault: &Unlocked,
     profile: &Profile,
     client: &Client,
     need: &Need,
-) -> Result<(), super::Error> {
+) -> Result<Option<Host>, super::Error> {
     if destination::is_allowed(&need.url, profile, client) {
-        return Ok(());
+        return Ok(None);
     }
     let host = destination::host(&need.url)?;
     if !need.allow_host {
         return Err(Error::HostNotAllowed { profile: profile.name.clone(), host }.into());
     }
-    hosts::bind(ctx, vault, &profile.name, vec![(Use::Api, host)])?;
-    Ok(())
+    hosts::bind(ctx, vault, &profile.name, vec![(Use::Api, host.clone())])?;
+    Ok(Some(host))
 }
 
 /// Header fields that only the provider's own APIs understand, and that only they get.

@@ -11,6 +11,7 @@ use super::Args;
 use crate::cli::error::Failure;
 use crate::cli::exit::Code;
 use crate::cli::harmless::{Harmless, Pretty, is_binary};
+use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::cli::session::Session;
 use crate::oauth::resource::Answer;
@@ -43,11 +44,16 @@ pub(super) fn deliver(
     let mut body = Tracked::of(&mut exchanged.answer, head.length, args.progress(session, "Received"));
     let written = write(session, args, &head, &mut body);
     let (received, begun) = (body.received, std::mem::take(&mut body.begun));
+    let verdict = || Ok(exchanged.verdict(pass, &begun)?);
     match written {
         // Whoever has stopped reading has had enough; what the server said counts all the same.
-        Ok(()) | Err(Stop::NoReader) => Ok(exchanged.verdict(pass, &begun)?),
+        Ok(()) | Err(Stop::NoReader) => verdict(),
         Err(Stop::BrokenOff(error)) => Err(broken_off(&error, received, head.length)),
-        Err(Stop::Failed(failure)) => Err(*failure),
+        // That the request has failed is what a script has to know; that its answer cannot be shown is less.
+        Err(Stop::Failed(failure)) => {
+            verdict().inspect_err(|_| output::complain(&format!("vault: {}", failure.in_one_line())))?;
+            Err(*failure)
+        }
     }
 }
 

@@ -124,7 +124,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         let name = ProfileArg::of(profile).resolve(session, ctx, vault)?;
         Ok(api::pass(ctx, vault, &name, &need)?)
     })?;
-    tell_allowed(session, &args, &pass);
+    tell_allowed(session, &pass);
     let mut exchanged = exchange(session.http(), &pass, &asked, body)?;
     if exchanged.refuses_token() && pass.is_cached && content.is_repeatable() {
         log::info!("the server does not accept the cached token; asking for a new one");
@@ -152,8 +152,8 @@ fn need(args: &Args, url: &url::Url) -> Result<Need, Failure> {
     })
 }
 
-fn tell_allowed(session: &Session, args: &Args, pass: &Pass) {
-    if let Some(host) = &args.allow_host {
+fn tell_allowed(session: &Session, pass: &Pass) {
+    if let Some(host) = &pass.allowed {
         let name = &pass.profile;
         session.output.say(&format!(
             "The token of profile `{name}` may go to {host} from now on. To take that back: vault edit {name} \
