@@ -14,12 +14,15 @@ use crate::serve;
 A token goes to a registry only if a profile is bound to its host; others are
 left to cargo's other providers. cargo says all that it wants on standard input.
 
-In ~/.cargo/config.toml:
+Set it up, for a registry that ~/.cargo/config.toml knows:
+  vault setup cargo work --registry corp --write
+
+What that does, there:
   [registries.corp]
   index = \"sparse+https://crates.example.com/index/\"
   credential-provider = [\"vault\", \"--profile\", \"work\"]
 
-And once, so that the profile's token may be sent there:
+and so that the profile's token may be sent there:
   vault edit work --bind cargo=crates.example.com")]
 pub(super) struct Args {
     /// What cargo calls every provider with

@@ -19,6 +19,9 @@ registries that a profile is bound to, exactly, and for no other. Nobody is
 asked for anything, and nothing is stored.
 
 Set it up:
+  vault setup docker work --host europe-docker.pkg.dev --write
+
+What that does:
   vault edit work --bind docker=europe-docker.pkg.dev
 and in ~/.docker/config.json, with `docker-credential-vault` in the PATH:
   {\"credHelpers\": {\"europe-docker.pkg.dev\": \"vault\"}}

@@ -17,6 +17,9 @@ hosts that a profile is bound to, exactly, and for no other. Nobody is asked for
 anything, nothing is stored, and nothing in the current directory matters.
 
 Set it up:
+  vault setup git work --host git.example.com --write
+
+What that does:
   vault edit work --bind git=git.example.com
   git config --global credential.https://git.example.com.helper \\
     'vault --profile work'

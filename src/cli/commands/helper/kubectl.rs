@@ -13,7 +13,10 @@ They run it for a user whose `exec` entry names it, and say in the variable
 KUBERNETES_EXEC_INFO what they want. The answer is an ExecCredential, v1 or
 v1beta1. A passphrase is asked for only where `interactiveMode` allows it.
 
-In the kubeconfig:
+Set it up:
+  vault setup kubectl work --write
+
+What that does, in the kubeconfig:
   users:
   - name: work
     user:
