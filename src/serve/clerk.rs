@@ -15,6 +15,7 @@ pub(super) struct Clerk {
     need: Use,
     bound: Vec<Host>,
     token: String,
+    end: Option<i64>,
     refuses: Option<RefusalKind>,
     forgotten: Mutex<Vec<String>>,
     questions: Mutex<usize>,
@@ -26,6 +27,7 @@ impl Clerk {
             need,
             bound: hosts.iter().map(|host| host.parse().unwrap()).collect(),
             token: "token-canary".to_owned(),
+            end: Some(END),
             refuses: None,
             forgotten: Mutex::default(),
             questions: Mutex::default(),
@@ -34,6 +36,11 @@ impl Clerk {
 
     pub(super) fn with_token(self, token: &str) -> Self {
         Self { token: token.to_owned(), ..self }
+    }
+
+    /// Nobody knows how long its token works.
+    pub(super) fn with_endless_token(self) -> Self {
+        Self { end: None, ..self }
     }
 
     /// Whatever is asked about a profile is refused.
@@ -64,7 +71,7 @@ impl Desk for Clerk {
         Ok(AccessToken {
             value: self.token.as_str().into(),
             obtained_at: at(END - 3600),
-            expires_at: Some(at(END)),
+            expires_at: self.end.map(at),
             scopes: Scopes::default(),
         })
     }

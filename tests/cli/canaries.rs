@@ -234,6 +234,7 @@ fn a_session_of_three_hundred_commands_shows_no_secret_that_nobody_asked_for() {
     let mut session = Session::new();
     session.expect(0, "edit work --api-key-file inputs-key -vvv", Answer::Plain);
     answers(&mut session);
+    tools(&mut session);
     looks(&mut session);
     changes(&mut session);
     mistakes(&mut session);
@@ -276,6 +277,41 @@ fn answers(session: &mut Session) {
     session.expect(0, "exec work --set S=client_secret --set K=api_key -- env", Answer::Secret);
     session.expect(0, "exec work -vvv -- sh -c 'test -n \"$OAUTH_ACCESS_TOKEN\"'", Answer::Plain);
     session.expect(3, "exec work -vvv -- sh -c 'exit 3'", Answer::Plain);
+}
+
+/// Tools that ask in words of their own, and servers that are asked with the token.
+fn tools(session: &mut Session) {
+    for need in ["git", "docker", "cargo"] {
+        session.expect(0, &format!("edit work --bind {need}=a.example -vvv"), Answer::Plain);
+    }
+    let get_git = "protocol=https\nhost=a.example\n\n";
+    let get_cargo = "{\"v\":1,\"registry\":{\"index-url\":\"https://a.example/\"},\"kind\":\"get\"}\n";
+    for (words, question, answer) in [
+        ("git get", get_git.to_owned(), Answer::Secret),
+        ("git get", get_git.replace('\n', "\r\n"), Answer::Plain),
+        ("git get", get_git.replace("a.example", "b.example"), Answer::Plain),
+        ("git store", format!("{get_git}password={API_KEY}\n"), Answer::Plain),
+        ("git erase", format!("password={API_KEY}\n{get_git}"), Answer::Plain),
+        ("docker get", "a.example".to_owned(), Answer::Secret),
+        ("docker list", String::new(), Answer::Plain),
+        ("docker store", format!("{{\"ServerURL\":\"a.example\",\"Secret\":\"{API_KEY}\"}}"), Answer::Plain),
+        ("cargo --cargo-plugin", get_cargo.to_owned(), Answer::Secret),
+        ("cargo --cargo-plugin", get_cargo.replace("get", API_KEY), Answer::Plain),
+    ] {
+        let words: Vec<&str> = ["-vvv", "helper"].into_iter().chain(words.split(' ')).collect();
+        let run = session.home.run_with_input(&words, &question);
+        session.runs.push((run.expect_code(0), answer));
+    }
+    let url = session.provider.url("/api/x");
+    for options in ["-i", "--json", "-d {}", "-f a=b", "-H 'X-A: b'", "-o api.json"] {
+        session.expect(0, &format!("api work {url} {options} -vvv"), Answer::Plain);
+    }
+    session.expect(7, "api work https://b.example/ -vvv", Answer::Plain);
+    for tool in ["kubectl", "gcloud", "rclone", "direnv", "systemd"] {
+        session.expect(0, &format!("setup {tool} work -vvv"), Answer::Plain);
+    }
+    session.expect(0, "setup direnv work --write -vvv", Answer::Plain);
+    session.expect(0, "setup direnv work --undo -vvv", Answer::Plain);
 }
 
 /// The whole vault in one file, and back again.
