@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{Ask, Desk, Refusal};
+use super::{Ask, Desk, Refusal, RefusalKind};
 use crate::domain::{AccessToken, Host, ProfileName, Use};
 
 /// The one version there is.
@@ -149,7 +149,11 @@ fn answer(desk: &dyn Desk, line: &[u8]) -> Result<AccessToken, Refused> {
     }
     let named = named(&request.args)?;
     let host = host(&request.registry.index_url).ok_or(Refused::UrlNotSupported)?;
-    let profile = desk.profile_for(Use::Cargo, &host, named.as_ref())?;
+    let profile = match desk.profile_for(Use::Cargo, &host, named.as_ref()) {
+        // Where there is no vault, nobody is bound to anything.
+        Err(refusal) if refusal.kind == RefusalKind::NotFound && named.is_none() => None,
+        found => found?,
+    };
     let profile = profile.ok_or_else(|| unbound(&host, named.as_ref()))?;
     Ok(desk.token(&profile, &Ask::default())?)
 }

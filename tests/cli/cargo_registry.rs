@@ -110,6 +110,20 @@ fn a_registry_of_somebody_else_is_left_to_the_other_providers_and_not_even_unloc
     assert_eq!(audit_log(&home), before, "nothing was unlocked");
 }
 
+#[test]
+fn where_there_is_no_vault_the_other_providers_are_asked_unless_a_profile_is_named() {
+    let home = Home::new();
+    let answer = |args: &[&str]| {
+        let registry = json!({"index-url": "sparse+https://crates.example.com/"});
+        let question = json!({"v": 1, "kind": "get", "registry": registry, "args": args});
+        let run = home.run_with_input(&["helper", "cargo", "--cargo-plugin"], &format!("{question}\n"));
+        run.expect_code(0).stdout.lines().nth(1).unwrap().to_owned()
+    };
+
+    assert_eq!(answer(&[]), "{\"Err\":{\"kind\":\"url-not-supported\"}}");
+    assert!(answer(&["--profile", "work"]).contains("there is no vault in"));
+}
+
 /// A registry that answers nobody without a token.
 struct Registry {
     site: Site,

@@ -1,7 +1,6 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::serve::RefusalKind;
 use crate::serve::clerk::{Clerk, END};
 
 /// A desk at which `work` is bound to one registry.
