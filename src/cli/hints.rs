@@ -1,12 +1,15 @@
 //! What a user can do about an error: the next command to type.
 
 mod api;
+mod setup;
+mod typed;
 
 use crate::domain::Field;
 use crate::oauth::diagnosis::Cause;
 use crate::oauth::{self, Obstacle, provider};
-use crate::system::{NewFileError, UserFileError};
+use crate::system::NewFileError;
 use crate::{ops, store, unlock};
+pub(super) use typed::typed;
 
 /// What can be done about `error`, one line each.
 pub(super) fn of(error: &ops::Error) -> Vec<String> {
@@ -48,7 +51,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
             "put back a copy of the file that vault itself wrote; nothing was changed".into()
         }
         E::NewFile(error) => new_file_hint(error).into(),
-        E::Setup(error) => return setup_hints(error),
+        E::Setup(error) => return setup::of(error),
         E::BackupNotOpened { source, .. } => return backup_hint(source),
         E::Backup { source: crate::seal::BackupError::Newer { .. }, .. } => {
             "install the newer version of vault".into()
@@ -192,12 +195,6 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
 }
 
 /// Either the slot is opened, or it is left behind.
-/// A word as it can be typed in a shell: whatever is in a hint may have come from a server or a program, and is
-/// copied as it stands.
-pub(super) fn typed(word: &str) -> String {
-    shlex::try_quote(word).map_or_else(|_| word.to_owned(), |quoted| quoted.into_owned())
-}
-
 fn slots_hints(slots: &[unlock::Attempt]) -> Vec<String> {
     let mut hints: Vec<String> = slots.iter().filter_map(|attempt| unlock_hint(&attempt.why)).collect();
     hints.dedup();
@@ -436,21 +433,4 @@ fn cause_hint(cause: &Cause, provider: &str) -> Option<String> {
         Cause::SecretRejected => format!("compare the secret with the one at {clients}"),
         _ => return None,
     })
-}
-
-fn setup_hints(error: &ops::setup::Error) -> Vec<String> {
-    use ops::setup::Error as E;
-    let hint = match error {
-        E::File(UserFileError::Changed(_)) => "nothing was changed; run the command again".to_owned(),
-        E::File(UserFileError::NewFile(error)) | E::NewFile(error) => new_file_hint(error).to_owned(),
-        E::Taken(path) => {
-            format!("move {} away, or name another directory on the PATH with `--bin-dir`", path.display())
-        }
-        E::NotOnPath { .. } => {
-            "add it to the PATH, or name another directory with `--bin-dir DIR`".to_owned()
-        }
-        E::OddPlace(_) => "put it, or a link to it, where programs are looked for".to_owned(),
-        _ => "nothing was changed; without `--write` the lines are printed, to be added by hand".to_owned(),
-    };
-    vec![hint]
 }
