@@ -60,15 +60,6 @@ pub(super) struct Visit<'a> {
     pub is_waiting: bool,
 }
 
-/// The names by which a visitor may call us.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Called {
-    /// This machine.
-    Loopback,
-    /// As Google's metadata server is called.
-    Metadata,
-}
-
 /// Largest body of a request for a token, in bytes.
 const MAX_BODY: usize = 8 * 1024;
 
@@ -88,7 +79,7 @@ impl<'a> Visit<'a> {
         pass: &Pass,
     ) -> Result<Self, Denial> {
         let method = method(request)?;
-        let called = called(request, port)?;
+        check_host(request, port)?;
         check_marks(request)?;
         let (path, query) =
             http::target(request).map_err(|_| (Refusal::Forbidden, "only a plain path is answered"))?;
@@ -101,13 +92,8 @@ impl<'a> Visit<'a> {
         if is_metadata {
             check_flavor(request)?;
         }
-        if called == Called::Metadata && !is_metadata {
-            return Err((Refusal::Forbidden, "no server of this name is here"));
-        }
-        // Whoever answers for names on this network can bend Google's to this machine, for a page that runs
-        // as ours in a browser: so it takes the secret there.
-        let is_trusted = is_admitted || (visitor == Visitor::Ours && called == Called::Loopback);
-        if !is_trusted && (matches!(route, Route::Metadata(_)) || called == Called::Metadata) {
+        let is_trusted = is_admitted || visitor == Visitor::Ours;
+        if !is_trusted && matches!(route, Route::Metadata(_)) {
             return Err((Refusal::Forbidden, "the secret of this run is missing in the path"));
         }
         let length = if method == Method::Post { length(request)? } else { no_body(request)? };
@@ -136,34 +122,37 @@ fn method(request: &Request<'_, '_>) -> Result<Method, Denial> {
     }
 }
 
-/// By which name we were called. A name that was bent to this address shows itself here.
-fn called(request: &Request<'_, '_>, port: u16) -> Result<Called, Denial> {
-    let foreign = (Refusal::Forbidden, "the request is for another host");
-    let host = one(request, "host").ok().flatten().ok_or(foreign)?;
-    let host = std::str::from_utf8(host).map_err(|_| foreign)?;
-    let is_one_of = |names: &[&str], is_port_free: bool| {
-        names.iter().any(|name| match host.strip_prefix(name) {
-            Some("") => is_port_free || port == 80,
+/// Makes sure that we were called by a name of this machine: one that was bent to its address shows itself here.
+///
+/// The names of Google's own metadata server are none of them. Whoever answers for the network's names can bend
+/// those as well, and without TLS a browser says of no page of such a name that it is one.
+fn check_host(request: &Request<'_, '_>, port: u16) -> Result<(), Denial> {
+    let host = one(request, "host").ok().flatten().and_then(|host| std::str::from_utf8(host).ok());
+    let is_ours = |host: &str| {
+        ["127.0.0.1", "localhost", "[::1]"].iter().any(|name| match host.strip_prefix(name) {
+            Some("") => port == 80,
             Some(rest) => rest.strip_prefix(':') == Some(&port.to_string()),
             None => false,
         })
     };
-    if is_one_of(&["127.0.0.1", "localhost", "[::1]"], false) {
-        Ok(Called::Loopback)
-    } else if is_one_of(&["metadata.google.internal", "169.254.169.254"], true) {
-        Ok(Called::Metadata)
+    if host.is_some_and(is_ours) {
+        Ok(())
     } else {
-        Err(foreign)
+        Err((Refusal::Forbidden, "the request is for another host"))
     }
 }
 
 /// A browser says from where it asks, a proxy for whom. Neither has any business here.
+///
+/// `Sec-Fetch-Mode: cors` by itself is that of `fetch` in Node; a browser that sends it sends `Sec-Fetch-Site` with
+/// it (Fetch Metadata Request Headers, 3). Its extensions, which may read every answer, say `none` there.
 fn check_marks(request: &Request<'_, '_>) -> Result<(), Denial> {
     for field in request.headers.iter() {
         let name = field.name.to_ascii_lowercase();
         let is_mark = match name.as_str() {
             "origin" | "referer" | "forwarded" | "via" | "x-real-ip" => true,
-            _ if name.starts_with("sec-fetch-") => field.value != b"none",
+            "sec-fetch-mode" => field.value != b"cors",
+            _ if name.starts_with("sec-fetch-") => true,
             _ => name.starts_with("x-forwarded-"),
         };
         if is_mark {

@@ -135,6 +135,18 @@ fn body(reply: &str) -> serde_json::Value {
     serde_json::from_str(reply.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 
+/// Where nothing can connect, as in a sandbox, nobody would come to say that it is over.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_is_stopped_without_a_visitor() {
+    let server = Server::bind("work".parse().unwrap(), 0).unwrap();
+
+    server.stop();
+
+    assert!(TcpStream::connect(("127.0.0.1", server.port())).is_err());
+    server.run(&Clerk::willing());
+}
+
 #[test]
 fn the_secret_of_the_run_is_exchanged_for_a_token() {
     let clerk = Clerk::willing();
@@ -233,17 +245,14 @@ fn many_programs_at_once_cost_one_question() {
 }
 
 impl Open<'_> {
-    /// The reply to a GET of `path` with these fields beside a good host and flavor.
-    pub(super) fn get_with(&self, path: &str, fields: &str) -> String {
-        self.send(&format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nMetadata-Flavor: Google\r\n{fields}\r\n",
-            self.host()
-        ))
+    /// The reply to a GET of `path` with a good host and flavor.
+    pub(super) fn get(&self, path: &str) -> String {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\nMetadata-Flavor: Google\r\n\r\n", self.host()))
     }
 
     /// The same below the secret and the root of the metadata.
     fn metadata(&self, key: &str) -> String {
-        self.get_with(&format!("/{}/computeMetadata/v1/{key}", self.secret()), "")
+        self.get(&format!("/{}/computeMetadata/v1/{key}", self.secret()))
     }
 }
 
@@ -312,7 +321,7 @@ fn a_folder_without_its_slash_is_somewhere_else_and_never_on_another_host() {
             "instance/service-accounts/default?recursive=true",
         ] {
             let path = format!("/{}/computeMetadata/v1/{key}", open.secret());
-            let reply = open.get_with(&path, "");
+            let reply = open.get(&path);
             let (folder, query) = path
                 .split_once('?')
                 .map_or((&*path, String::new()), |(path, query)| (path, format!("?{query}")));
@@ -365,7 +374,7 @@ fn what_is_not_there_is_not_found() {
             assert!(!reply.contains("canary") && !reply.contains(open.secret()), "{reply}");
         }
         for path in ["/?recursive=true", "/computeMetadata/?recursive=true", "/computeMetadatax/", "/x"] {
-            assert_eq!(parts(&open.get_with(path, "")).0, "404", "{path}");
+            assert_eq!(parts(&open.get(path)).0, "404", "{path}");
         }
     });
 }
