@@ -73,14 +73,15 @@ impl Server {
         &self.pass.0
     }
 
-    /// Serves until [`Server::stop`]. An answer that is under way by then is still given.
+    /// Serves until [`Server::stop`]. An answer that is under way by then is still given; who waits for another
+    /// one is told that it is too late.
     pub fn run(&self, desk: &dyn Desk) {
         self.run_by(desk, &SystemClock);
     }
 
     fn run_by(&self, desk: &dyn Desk, clock: &dyn Clock) {
         let hall = Hall {
-            teller: Teller::new(desk, clock, self.profile.clone(), self.facts.clone()),
+            teller: Teller::new(desk, clock, self.profile.clone(), self.facts.clone(), &self.is_stopped),
             seats: Seats::new(MAX_SILENT),
             waiting: AtomicUsize::new(0),
         };
@@ -100,9 +101,7 @@ impl Server {
     /// Ends [`Server::run`], also one that begins later.
     pub fn stop(&self) {
         self.is_stopped.store(true, Ordering::SeqCst);
-        // Whoever waits for a visitor gets one.
-        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let _ = TcpStream::connect_timeout(&here, Duration::from_secs(1));
+        http::wake(&self.listener);
     }
 
     fn next(&self) -> Option<TcpStream> {

@@ -4,6 +4,7 @@
 //! in the audit log, so one is asked for all who wait, and its answer is given to whoever comes within the next
 //! seconds: few enough that `vault lock` and `vault logout` hold soon here too.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -35,6 +36,8 @@ pub(super) struct Teller<'a> {
     desk: &'a dyn Desk,
     clock: &'a dyn Clock,
     profile: ProfileName,
+    /// Whether nobody is to be asked any more.
+    is_stopped: &'a AtomicBool,
     tokens: Counter<Option<Scopes>, AccessToken>,
     /// The whole life of the last token, where it is known.
     life: Mutex<Option<SignedDuration>>,
@@ -49,9 +52,11 @@ impl<'a> Teller<'a> {
         clock: &'a dyn Clock,
         profile: ProfileName,
         known: Option<Profile>,
+        is_stopped: &'a AtomicBool,
     ) -> Self {
         let (tokens, facts) = (Counter::default(), Counter::default());
-        Self { desk, clock, profile, tokens, life: Mutex::default(), facts, known: Mutex::new(known) }
+        let (life, known) = (Mutex::default(), Mutex::new(known));
+        Self { desk, clock, profile, is_stopped, tokens, life, facts, known }
     }
 
     /// A token that is good for `scopes`.
@@ -60,7 +65,7 @@ impl<'a> Teller<'a> {
             token.time_left(self.clock.now()).is_none_or(|left| left > SignedDuration::ZERO)
         };
         let ask = Ask { scopes: scopes.clone(), min_ttl: self.min_ttl() };
-        let token = self.tokens.ask(scopes, self.clock, works, || self.desk.token(&self.profile, &ask))?;
+        let token = self.tokens.ask(scopes, self.clock, works, || self.desk()?.token(&self.profile, &ask))?;
         *locked(&self.life) = token.time_left(token.obtained_at);
         Ok(token)
     }
@@ -72,7 +77,7 @@ impl<'a> Teller<'a> {
 
     /// What is known of the profile.
     pub(super) fn facts(&self) -> Result<Profile, Refusal> {
-        let result = self.facts.ask((), self.clock, |_| true, || self.desk.profile(&self.profile));
+        let result = self.facts.ask((), self.clock, |_| true, || self.desk()?.profile(&self.profile));
         let mut known = locked(&self.known);
         match result {
             Ok(facts) => {
@@ -84,6 +89,15 @@ impl<'a> Teller<'a> {
             }
             Err(refusal) => Err(refusal),
         }
+    }
+
+    /// The desk, until the server is told to stop: each further question could take as long as a refresh.
+    fn desk(&self) -> Result<&dyn Desk, Refusal> {
+        if self.is_stopped.load(Ordering::SeqCst) {
+            let message = "the server ends; start the program again".to_owned();
+            return Err(Refusal { kind: RefusalKind::Offline, message });
+        }
+        Ok(self.desk)
     }
 
     fn min_ttl(&self) -> SignedDuration {

@@ -2,7 +2,7 @@
 //! a server can that knows its visitors.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use httparse::{EMPTY_HEADER, Error as Malformed, Header, Request, Status};
@@ -209,6 +209,19 @@ pub fn target<'b>(request: &Request<'_, 'b>) -> Result<(&'b str, &'b str), Refus
         return Err(Refusal::BadRequest);
     }
     Ok(target.split_once('?').unwrap_or((target, "")))
+}
+
+/// Has whoever waits for a visitor of `listener` wait no more.
+pub fn wake(listener: &TcpListener) {
+    // On Linux, nobody can connect from then on. Elsewhere a listener is not connected, and this an error.
+    #[cfg(unix)]
+    if rustix::net::shutdown(listener, rustix::net::Shutdown::Both).is_ok() {
+        return;
+    }
+    // A visitor of our own, who may be kept out where the other does its work: by a sandbox, or without a network.
+    if let Ok(here) = listener.local_addr() {
+        let _ = TcpStream::connect_timeout(&here, Duration::from_secs(1));
+    }
 }
 
 /// Sends `bytes` and hangs up. What the other side still has to say is read for a moment: closing on

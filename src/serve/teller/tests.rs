@@ -105,7 +105,24 @@ impl Desk for Clerk<'_> {
 }
 
 fn teller<'a>(clerk: &'a Clerk<'_>, clock: &'a HandClock) -> Teller<'a> {
-    Teller::new(clerk, clock, "work".parse().unwrap(), None)
+    static IS_STOPPED: AtomicBool = AtomicBool::new(false);
+    Teller::new(clerk, clock, "work".parse().unwrap(), None, &IS_STOPPED)
+}
+
+#[test]
+fn nobody_is_asked_any_more_when_the_server_ends_however_many_wait() {
+    let clock = HandClock::new();
+    let clerk = Clerk::new(&clock, []);
+    let is_stopped = AtomicBool::new(false);
+    let teller = Teller::new(&clerk, &clock, "work".parse().unwrap(), None, &is_stopped);
+    teller.token(None).unwrap();
+
+    is_stopped.store(true, Ordering::SeqCst);
+
+    let scopes = Scopes::try_from(vec!["openid".to_owned()]).unwrap();
+    assert_eq!(teller.token(Some(scopes)).unwrap_err().kind, RefusalKind::Offline);
+    assert_eq!(teller.facts().unwrap_err().kind, RefusalKind::Offline);
+    assert_eq!(locked(&clerk.asked).len(), 1);
 }
 
 fn said(result: Result<AccessToken, Refusal>) -> String {
