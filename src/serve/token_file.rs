@@ -83,14 +83,22 @@ impl<'a> TokenFile<'a> {
     /// Whether it is time, and not the end. Nothing is due where nobody knows how long the token works.
     fn sleep_until(&self, due: Option<Timestamp>, clock: &dyn Clock) -> bool {
         let mut is_stopped = self.is_stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = clock.now();
         while !*is_stopped {
-            let left = due.map_or(SignedDuration::MAX, |due| due.duration_since(clock.now()));
-            let Some(left) = Duration::try_from(left).ok().filter(|left| !left.is_zero()) else { break };
-            let woken = self.stopped.wait_timeout(is_stopped, left.min(NAP));
+            let Some(nap) = nap(due, begun, clock.now()) else { break };
+            let woken = self.stopped.wait_timeout(is_stopped, nap);
             is_stopped = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
         !*is_stopped
     }
+}
+
+/// How long is slept next, of a sleep that has begun a while ago; none if something is due. A clock that was put
+/// back says nothing of a token's age: then it is the desk that knows.
+fn nap(due: Option<Timestamp>, begun: Timestamp, now: Timestamp) -> Option<Duration> {
+    let Some(due) = due else { return Some(NAP) };
+    let left = Duration::try_from(due.duration_since(now)).ok();
+    left.filter(|left| !left.is_zero() && now >= begun).map(|left| left.min(NAP))
 }
 
 /// When a token is renewed.
@@ -141,6 +149,18 @@ mod tests {
             let plan = Plan::after(&token(1_000_000, life));
             assert_eq!(plan.at.map(|at| at.as_second() - 1_000_000), due, "{life:?}");
         }
+    }
+
+    #[test]
+    fn a_sleep_ends_when_it_is_time_or_the_clock_was_put_back() {
+        let at = |second| Timestamp::from_second(1_000_000 + second).unwrap();
+        let nap = |due: Option<i64>, now| nap(due.map(at), at(0), at(now)).map(|nap| nap.as_secs());
+
+        assert_eq!(
+            [0, 50, 99, 100, 200].map(|now| nap(Some(100), now)),
+            [Some(60), Some(50), Some(1), None, None]
+        );
+        assert_eq!([nap(Some(100), -1), nap(None, -1), nap(None, 200)], [None, Some(60), Some(60)]);
     }
 
     #[test]
