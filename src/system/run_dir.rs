@@ -28,6 +28,9 @@ pub enum Error {
     #[cfg(unix)]
     #[error("the files of this run have no safe place")]
     Unsafe(#[from] super::UnsafePath),
+    /// Programs that are told of it in JSON could not find it.
+    #[error("the files of this run have no place: {} is not UTF-8 text", _0.display())]
+    NotText(PathBuf),
     /// The file system said no.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -59,8 +62,11 @@ impl RunDir {
     ///
     /// # Errors
     ///
-    /// If the place is not ours alone, or the file system says no.
+    /// If the place is not ours alone or no text, or the file system says no.
     pub fn make(runtime_dir: &Path) -> Result<Self, Error> {
+        if runtime_dir.to_str().is_none() {
+            return Err(Error::NotText(runtime_dir.to_owned()));
+        }
         match make_private(runtime_dir) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                 return Err(failed("create", runtime_dir)(error));
@@ -161,13 +167,10 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 
 /// The file, locked; made if it is missing. Waits for whoever has it.
 fn lock(path: &Path) -> Result<File, Error> {
-    let file = open_lock(path).map_err(failed("open", path))?;
+    let file = private(OpenOptions::new().write(true).create(true).truncate(false)).open(path);
+    let file = file.map_err(failed("open", path))?;
     file.lock().map_err(failed("lock", path))?;
     Ok(file)
-}
-
-fn open_lock(path: &Path) -> io::Result<File> {
-    private(OpenOptions::new().write(true).create(true).truncate(false)).open(path)
 }
 
 /// Removes the directories of those who are dead.
@@ -176,16 +179,28 @@ fn sweep(runtime_dir: &Path) {
     let runs =
         entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)));
     for path in runs.map(|entry| entry.path()).filter(|path| check_private(path).is_ok()) {
-        // One without a lock file was killed before it had one: it is made while we have the turn.
-        if open_lock(&path.join(LOCK)).is_ok_and(|file| file.try_lock().is_ok()) {
+        if is_left(&path) {
             remove(&path);
         }
     }
 }
 
+/// Whether nobody needs this directory any more. Makes no file in it, which would keep its owner from removing it.
+fn is_left(path: &Path) -> bool {
+    match private(OpenOptions::new().write(true)).open(path.join(LOCK)) {
+        Ok(lock) => lock.try_lock().is_ok(),
+        // It was killed before it had one, which it makes while it has the turn; or is just being removed.
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    }
+}
+
+/// Two may do so at once: its owner, and whoever finds it without a lock.
 fn remove(path: &Path) {
-    if let Err(error) = fs::remove_dir_all(path) {
-        log::warn!("{} could not be removed: {error}", path.display());
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            log::warn!("{} could not be removed: {error}", path.display());
+        }
+        _ => {}
     }
 }
 
@@ -251,6 +266,28 @@ mod tests {
 
         assert!(living.path().exists() && new.path().exists());
         assert!(!half_made.exists() && !dead.exists());
+    }
+
+    #[test]
+    fn whoever_comes_while_others_go_disturbs_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().join("vault");
+        let going = RunDir::make(&base).unwrap();
+        // As `remove` leaves it half-way.
+        fs::remove_file(going.path().join(LOCK)).unwrap();
+        let path = going.path().to_owned();
+
+        assert!(is_left(&path));
+
+        assert_eq!(names(&path), Vec::<String>::new());
+        fs::remove_dir(&path).unwrap();
+    }
+
+    #[test]
+    fn a_place_that_no_program_could_be_told_of_is_refused() {
+        let name = std::os::unix::ffi::OsStrExt::from_bytes(b"/tmp/\xff");
+
+        assert!(matches!(RunDir::make(Path::new::<std::ffi::OsStr>(name)), Err(Error::NotText(_))));
     }
 
     #[test]
