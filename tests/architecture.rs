@@ -41,7 +41,7 @@ const CRATES_OF_ONE_ROOM: &[(&str, &str)] = &[
 /// The doors: the files in which a secret may leave its wrapper, and for what.
 const DOORS: &[(&str, &str)] = &[
     ("src/cli/commands/exec/mod.rs", "into the environment of the program that is started"),
-    ("src/cli/commands/exec/staying.rs", "into it too: the path that is known to that program only"),
+    ("src/cli/commands/exec/surroundings.rs", "into it too: the path that is known to that program only"),
     ("src/cli/commands/serve.rs", "into what is printed for the shells of programs"),
     ("src/cli/commands/token.rs", "into the formats of `vault token`"),
     ("src/cli/format/mod.rs", "into the formats of `vault env`"),

@@ -20,8 +20,8 @@ use crate::cli::format::{self, Format};
 use crate::cli::session::Session;
 use crate::domain::{Profile, ProfileName, Variable, VariableName};
 use crate::ops::{Context, Unlocked, variables};
-use crate::serve::{Server, broker_file};
-use crate::system::{Ending, RunDir, RunDirError};
+use crate::serve::Server;
+use crate::system::{Ending, RunDir};
 
 /// Give tokens to programs until told to end
 ///
@@ -161,24 +161,12 @@ fn open(served: &Served, adc: Adc, port: u16, run_dir: &RunDir) -> Result<Open, 
     let mut changes = surroundings::of_both(&inherited, facts.project.as_deref(), client_project.as_deref());
     changes.extend(
         match adc {
-            Adc::Broker => of_broker(&server, facts, run_dir),
-            Adc::Metadata => of_metadata(&server, run_dir),
+            Adc::Broker => surroundings::of_broker(&server, run_dir, facts.project.as_deref()),
+            Adc::Metadata => surroundings::of_metadata(&server, run_dir),
         }
         .map_err(|error| Failure::of_run_dir(&error))?,
     );
     Ok(Open { server, changes })
-}
-
-fn of_broker(server: &Server, facts: &Profile, run_dir: &RunDir) -> Result<Changes, RunDirError> {
-    let name = &facts.name;
-    let secret = run_dir.write(&format!("{name}.session"), server.secret())?;
-    let file = broker_file(name, server.port(), &secret, facts.project.as_deref());
-    Ok(surroundings::of_broker(&run_dir.write(&format!("{name}.json"), &file.into())?))
-}
-
-fn of_metadata(server: &Server, run_dir: &RunDir) -> Result<Changes, RunDirError> {
-    let config = run_dir.make_dir(&format!("{}.gcloud", server.profile()))?;
-    Ok(surroundings::of_metadata(server.port(), server.secret().expose_secret(), &config))
 }
 
 fn not_bound(port: u16, error: &io::Error) -> Failure {

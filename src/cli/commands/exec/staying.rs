@@ -3,10 +3,8 @@
 use std::process::Command;
 use std::thread;
 
-use secrecy::ExposeSecret;
-
 use super::adc::Adc;
-use super::surroundings::{self, Changes, GCLOUD_TOKEN, GCLOUD_TOKEN_FILE};
+use super::surroundings::{self, Changes, GCLOUD_TOKEN, GCLOUD_TOKEN_FILE, TOKEN_FILE};
 use super::told::Told;
 use super::{not_run, set};
 use crate::cli::desk::SessionDesk;
@@ -18,11 +16,8 @@ use crate::domain::{AccessToken, Profile, ProfileName, Variable, VariableName};
 use crate::ops::token::{self, Request};
 use crate::ops::variables::{self, Opened, Plan};
 use crate::ops::{Context, Unlocked};
-use crate::serve::{Server, TokenFile, broker_file};
+use crate::serve::{Server, TokenFile};
 use crate::system::{Child, Ended, RunDir, RunDirError, SystemClock};
-
-/// The one name of the file that is set whatever the provider.
-const TOKEN_FILE: &str = "OAUTH_ACCESS_TOKEN_FILE";
 
 /// How the program is to get its tokens.
 #[derive(Clone, Copy)]
@@ -152,23 +147,12 @@ impl<'a> Staying<'a> {
         let changes = match self.how.adc {
             Adc::Metadata => {
                 self.warn_of_users_own();
-                self.metadata(&server, run_dir)
+                surroundings::of_metadata(&server, run_dir)
             }
-            _ => self.broker(&server, run_dir),
+            _ => surroundings::of_broker(&server, run_dir, self.project.as_deref()),
         };
         change(command, changes.map_err(|error| no_place(&error))?);
         Ok(Some(server))
-    }
-
-    fn broker(&self, server: &Server, run_dir: &RunDir) -> Result<Changes, RunDirError> {
-        let secret = run_dir.write("session", server.secret())?;
-        let file = broker_file(&self.profile, server.port(), &secret, self.project.as_deref());
-        Ok(surroundings::of_broker(&run_dir.write("adc.json", &file.into())?))
-    }
-
-    fn metadata(&self, server: &Server, run_dir: &RunDir) -> Result<Changes, RunDirError> {
-        let config = run_dir.make_dir("gcloud")?;
-        Ok(surroundings::of_metadata(server.port(), server.secret().expose_secret(), &config))
     }
 
     /// Libraries of Go and Rust look there, wherever gcloud's directory is. A program for which the metadata

@@ -6,12 +6,18 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::system::is_of_a_run;
+use secrecy::ExposeSecret;
+
+use crate::serve::{Server, broker_file};
+use crate::system::{RunDir, RunDirError, is_of_a_run};
 
 /// gcloud's first choice, before the file: one token for the life of the process.
 pub(in crate::cli::commands) const GCLOUD_TOKEN: &str = "CLOUDSDK_AUTH_ACCESS_TOKEN";
 /// gcloud's second choice: read by each call.
 pub(in crate::cli::commands) const GCLOUD_TOKEN_FILE: &str = "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE";
+
+/// The one name of the file with the token that is set whatever the provider.
+pub(in crate::cli::commands) const TOKEN_FILE: &str = "OAUTH_ACCESS_TOKEN_FILE";
 
 const ADC: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 const GCLOUD_CONFIG: &str = "CLOUDSDK_CONFIG";
@@ -31,7 +37,8 @@ pub(in crate::cli::commands) fn left_by_another_run(
     runtime_dir: &Path,
 ) -> Vec<&'static str> {
     let is_its = |name: &&str| inherited(name).is_some_and(|path| is_of_a_run(path.as_ref(), runtime_dir));
-    let mut left: Vec<&str> = [ADC, GCLOUD_CONFIG, GCLOUD_TOKEN_FILE].into_iter().filter(is_its).collect();
+    let files = [ADC, GCLOUD_CONFIG, GCLOUD_TOKEN_FILE, TOKEN_FILE];
+    let mut left: Vec<&str> = files.into_iter().filter(is_its).collect();
     if left.contains(&GCLOUD_CONFIG) {
         left.extend(METADATA);
     }
@@ -39,23 +46,34 @@ pub(in crate::cli::commands) fn left_by_another_run(
 }
 
 /// For programs that ask the broker: where the file is that names it.
-pub(in crate::cli::commands) fn of_broker(file: &Path) -> Changes {
-    Changes::from([(ADC, Some(file.into()))])
+pub(in crate::cli::commands) fn of_broker(
+    server: &Server,
+    run_dir: &RunDir,
+    project: Option<&str>,
+) -> Result<Changes, RunDirError> {
+    let name = server.profile();
+    let secret = run_dir.write(&format!("{name}.session"), server.secret())?;
+    let file = broker_file(name, server.port(), &secret, project);
+    let file = run_dir.write(&format!("{name}.json"), &file.into())?;
+    Ok(Changes::from([(ADC, Some(file.into()))]))
 }
 
-/// For programs that ask the metadata server at `port`, below the path `secret`. They ask it last of all, so what
+/// For programs that ask the metadata server, below the path that is its secret. They ask it last of all, so what
 /// they would find before it is put out of their way: gcloud's directory is an empty one of this run.
-pub(in crate::cli::commands) fn of_metadata(port: u16, secret: &str, gcloud_config: &Path) -> Changes {
+pub(in crate::cli::commands) fn of_metadata(
+    server: &Server,
+    run_dir: &RunDir,
+) -> Result<Changes, RunDirError> {
+    let gcloud_config = run_dir.make_dir(&format!("{}.gcloud", server.profile()))?;
     let [host, root, ip] = METADATA;
-    let address = format!("127.0.0.1:{port}");
+    let address = format!("127.0.0.1:{}", server.port());
+    let below = format!("{address}/{}", server.secret().expose_secret());
     let mut changes = Changes::from([(ADC, None), (GCLOUD_CONFIG, Some(gcloud_config.into()))]);
-    for (name, value) in
-        [(host, format!("{address}/{secret}")), (root, format!("{address}/{secret}")), (ip, address)]
-    {
-        changes.insert(name, Some(value.into()));
-    }
+    changes.extend(
+        [(host, below.clone()), (root, below), (ip, address)].map(|(name, at)| (name, Some(at.into()))),
+    );
     changes.extend(NO_METADATA.map(|name| (name, None)));
-    changes
+    Ok(changes)
 }
 
 /// For both: `project` is the profile's own, `client_project` that of its client.
@@ -88,7 +106,8 @@ fn without_proxy(inherited: Inherited<'_>) -> Changes {
         else {
             return (name, Some(US.into()));
         };
-        let is_there = |text: &str| text.split([',', ' ']).any(|host| host == US || host == "*");
+        // Beside others, many take an asterisk for the name of a host.
+        let is_there = |text: &str| text.trim() == "*" || text.split([',', ' ']).any(|host| host == US);
         if !value.to_str().is_some_and(is_there) {
             value.push(",");
             value.push(US);
@@ -118,6 +137,7 @@ mod tests {
             (&[("no_proxy", "a"), ("NO_PROXY", "b")], ["b,127.0.0.1", "a,127.0.0.1"]),
             (&[("no_proxy", "localhost, 127.0.0.1")], ["localhost, 127.0.0.1", "localhost, 127.0.0.1"]),
             (&[("NO_PROXY", "*")], ["*", "*"]),
+            (&[("NO_PROXY", "a,*")], ["a,*,127.0.0.1", "a,*,127.0.0.1"]),
         ] {
             let changes = of_both(&environment(before), None, None);
             let found = ["NO_PROXY", "no_proxy"].map(|name| value(&changes, name).unwrap());
@@ -152,9 +172,10 @@ mod tests {
             left(&[(ADC, "/home/me/key.json"), (GCLOUD_CONFIG, "/home/me/gcloud")]),
             Vec::<&str>::new()
         );
-        assert_eq!(left(&[(ADC, "/run/user/1000/vault/run-1/adc.json")]), [ADC]);
+        assert_eq!(left(&[(ADC, "/run/user/1000/vault/run-1/work.json")]), [ADC]);
+        assert_eq!(left(&[(TOKEN_FILE, "/run/user/1000/vault/run-1/access-token")]), [TOKEN_FILE]);
         let metadata =
-            left(&[(GCLOUD_CONFIG, "/run/user/1000/vault/run-1/gcloud"), (ADC, "/home/me/key.json")]);
+            left(&[(GCLOUD_CONFIG, "/run/user/1000/vault/run-1/work.gcloud"), (ADC, "/home/me/key.json")]);
         assert_eq!(metadata, [&[GCLOUD_CONFIG][..], &METADATA].concat());
     }
 }
