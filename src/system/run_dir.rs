@@ -3,9 +3,11 @@
 //! `run-<random>` in the runtime directory. A lock is held in it as long as we live, so that the next run knows
 //! which directories nobody has removed, and does it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -19,6 +21,12 @@ const LOCK: &str = "lock";
 
 /// Held while one is made or others are removed. Never removed itself: two could then hold a lock of that name.
 const TURN: &str = "runs.lock";
+
+/// Longest wait for those who make or remove one, which takes milliseconds. Whoever was stopped while doing so must
+/// not hold up all others: they pass on signals already, and would not obey one.
+const TURN_LIMIT: Duration = Duration::from_secs(10);
+
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Why there is no such directory, or not what was to be in it.
 #[derive(Debug, thiserror::Error)]
@@ -73,11 +81,11 @@ impl RunDir {
             }
             _ => check_private(runtime_dir)?,
         }
-        let _turn = lock(&runtime_dir.join(TURN))?;
+        let _turn = lock(&runtime_dir.join(TURN), TURN_LIMIT)?;
         sweep(runtime_dir);
         let path = runtime_dir.join(format!("{PREFIX}{}", random_id()));
         make_private(&path).map_err(failed("create", &path))?;
-        let living = lock(&path.join(LOCK)).inspect_err(|_| remove(&path))?;
+        let living = lock(&path.join(LOCK), TURN_LIMIT).inspect_err(|_| remove(&path))?;
         Ok(Self { path, _living: living })
     }
 
@@ -165,12 +173,18 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// The file, locked; made if it is missing. Waits for whoever has it.
-fn lock(path: &Path) -> Result<File, Error> {
+/// The file, locked; made if it is missing. Waits for whoever has it, for `limit` at most.
+fn lock(path: &Path, limit: Duration) -> Result<File, Error> {
     let file = private(OpenOptions::new().write(true).create(true).truncate(false)).open(path);
     let file = file.map_err(failed("open", path))?;
-    file.lock().map_err(failed("lock", path))?;
-    Ok(file)
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < limit => thread::sleep(PAUSE),
+            Err(error) => return Err(failed("lock", path)(error.into())),
+        }
+    }
 }
 
 /// Removes the directories of those who are dead.
@@ -281,6 +295,18 @@ mod tests {
 
         assert_eq!(names(&path), Vec::<String>::new());
         fs::remove_dir(&path).unwrap();
+    }
+
+    #[test]
+    fn whoever_has_the_turn_and_does_nothing_is_not_waited_for_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let turn = dir.path().join(TURN);
+        let held = lock(&turn, TURN_LIMIT).unwrap();
+
+        assert!(matches!(lock(&turn, PAUSE), Err(Error::Io { action: "lock", .. })));
+
+        drop(held);
+        assert!(lock(&turn, PAUSE).is_ok());
     }
 
     #[test]
