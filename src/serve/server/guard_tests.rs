@@ -212,7 +212,7 @@ fn a_secret_is_no_part_of_another_path() {
 }
 
 #[test]
-fn whoever_is_unknown_or_calls_us_by_googles_name_must_bring_the_secret() {
+fn whoever_is_unknown_must_bring_the_secret_and_nobody_calls_us_by_googles_name() {
     let token = &format!("/computeMetadata/v1/{TOKEN}");
     let with_secret = &format!("/0123456789abcdef0123456789abcdef{token}");
     let pass = Pass("0123456789abcdef0123456789abcdef".into());
@@ -229,7 +229,7 @@ fn whoever_is_unknown_or_calls_us_by_googles_name_must_bring_the_secret() {
         for visitor in [Visitor::Ours, Visitor::Unknown] {
             assert_eq!(visit(token, host, visitor), Err(Refusal::Forbidden));
             assert_eq!(visit("/", host, visitor), Err(Refusal::Forbidden));
-            assert_eq!(visit(with_secret, host, visitor), Ok(()));
+            assert_eq!(visit(with_secret, host, visitor), Err(Refusal::Forbidden));
         }
     }
 }
