@@ -306,7 +306,7 @@ mod tests {
         assert!(matches!(lock(&turn, PAUSE), Err(Error::Io { action: "lock", .. })));
 
         drop(held);
-        assert!(lock(&turn, PAUSE).is_ok());
+        assert!(lock(&turn, TURN_LIMIT).is_ok());
     }
 
     #[test]
