@@ -238,6 +238,62 @@ fn the_file_is_the_one_that_the_environment_names() {
 }
 
 #[test]
+fn secrets_that_others_keep_in_the_file_are_not_shown() {
+    let one_line = "{\"auths\": {\"a.example\": {\"auth\": \"c2VjcmV0\"}}}";
+    let others = "apiVersion: v1\nkind: Config\nusers:\n  - name: other\n    user:\n      token: c2VjcmV0\n";
+    let mut cases = vec![
+        ("docker work --host gcr.io", ".docker/config.json", one_line),
+        ("msmtp work", ".msmtprc", "account other\npassword c2VjcmV0"),
+    ];
+    if have(&["kubectl"]) {
+        cases.push(("kubectl work", ".kube/config", others));
+    }
+    for (words, file, existing) in cases {
+        for json in ["", " --json"] {
+            let home = with_profile();
+            put(&home.path(file), existing);
+            let tool = words.split(' ').next().unwrap();
+
+            let written = home.run(&setup(&format!("{words} --write{json}"))).expect_code(0);
+            let undone = home.run(&setup(&format!("{tool} work --undo{json}"))).expect_code(0);
+
+            assert!(read(&home, file).contains("c2VjcmV0"));
+            for run in [written, undone] {
+                assert!(!format!("{}{}", run.stdout, run.stderr).contains("c2VjcmV0"), "{words}{json}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_token_that_rclone_has_put_into_its_file_is_not_shown() {
+    let home = with_profile();
+    let _ = home.run(&setup("rclone work --write")).expect_code(0);
+    let file = home.path(".config/rclone/rclone.conf");
+    let lived = fs::read_to_string(&file).unwrap().replace("\"none\"", "\"ya29.live\"");
+    put(&file, &lived);
+
+    let run = home.run(&setup("rclone work --undo")).expect_code(0);
+
+    let _ = run.expect_said("-[work]").expect_said("1 other line, not shown").expect_unsaid("ya29.live");
+}
+
+#[test]
+fn a_link_that_the_usual_file_needs_stays_when_another_file_is_undone() {
+    let home = with_profile();
+    let other = home.path("other");
+    let elsewhere = |how: &str| format!("git work --host b.example {how} --file {}", other.display());
+    let _ = home.run(&setup("git work --host a.example --write")).expect_code(0);
+    let _ = home.run(&setup(&elsewhere("--write"))).expect_code(0);
+
+    let _ = home.run(&setup(&elsewhere("--undo"))).expect_code(0);
+    assert_eq!(links(&home), ["git-credential-vault", "vault"], "~/.gitconfig names it");
+
+    let _ = home.run(&setup("git work --undo")).expect_code(0);
+    assert_eq!(links(&home), ["vault"]);
+}
+
+#[test]
 fn a_program_of_the_helpers_name_that_is_not_ours_is_not_replaced() {
     let home = with_profile();
     put(&home.path(".local/bin/git-credential-vault"), "theirs");
@@ -319,6 +375,11 @@ fn a_full_disk_leaves_the_file_as_it_was() {
         disk.forbid_writing();
         let _ = home.run(&setup(&words)).expect_code(10);
         assert_eq!(read(&home, file), "[a]\n");
+        assert_eq!(
+            (hosts(&home), links(&home)),
+            (json!({}), vec!["vault".to_owned()]),
+            "nothing has been done"
+        );
 
         disk.mend();
         let _ = home.run(&setup(&words)).expect_code(0);

@@ -1,5 +1,6 @@
 //! The user's files as they are and as they would be, and how the one becomes the other.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -14,6 +15,8 @@ pub struct FileChange {
     pub path: PathBuf,
     file: UserFile,
     after: Option<String>,
+    /// Of a file that is not changed by whole lines of ours: our lines.
+    ours: Option<BTreeSet<String>>,
 }
 
 /// What `plan` does to each file; the changes of one file are taken together.
@@ -33,6 +36,9 @@ pub fn prospects(plan: &Plan, is_undo: bool) -> Result<Vec<FileChange>, Error> {
         };
         let prospect = &mut prospects[at];
         let next = next(prospect.after.as_deref(), change, is_undo);
+        if let Some(lines) = change.edit.lines_among_others() {
+            prospect.ours.get_or_insert_default().extend(lines.iter().map(|line| bare(line).to_owned()));
+        }
         prospect.after = next.map_err(|refusal| Error::Refused { file: change.file.clone(), refusal })?;
     }
     Ok(prospects)
@@ -53,7 +59,7 @@ impl FileChange {
     fn unchanged(path: &Path) -> Result<Self, Error> {
         let file = UserFile::read(path)?;
         let after = file.text().map(str::to_owned);
-        Ok(Self { path: path.to_owned(), file, after })
+        Ok(Self { path: path.to_owned(), file, after, ours: None })
     }
 
     /// Whether there is anything to do.
@@ -71,6 +77,13 @@ impl FileChange {
         self.after.as_deref()
     }
 
+    /// Whether a line that is put in or taken out may be shown. It may not if it is somebody else's: it can hold a
+    /// secret, and is in the change because a tool writes its file anew, or because all of it is one line.
+    pub fn may_show(&self, line: &str) -> bool {
+        let is_new = self.before().is_none_or(str::is_empty);
+        is_new || self.ours.as_ref().is_none_or(|ours| ours.contains(bare(line)))
+    }
+
     /// Writes it, and says where the copy of what was there is.
     ///
     /// # Errors
@@ -84,4 +97,9 @@ impl FileChange {
         }
         Ok(self.before().is_some().then_some(copy))
     }
+}
+
+/// A line as it is compared: JSON and YAML move lines to the right, and JSON puts commas behind them.
+fn bare(line: &str) -> &str {
+    line.trim().trim_end_matches(',')
 }

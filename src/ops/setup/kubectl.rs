@@ -48,6 +48,12 @@ impl User {
         )
     }
 
+    /// As kubectl adds it, and as it writes that there are no users.
+    pub(super) fn lines_of_kubectl(&self) -> String {
+        let arguments: String = self.arguments.iter().map(|it| format!("- {it}\n")).collect();
+        format!("{}args:\n{arguments}env: null\nprovideClusterInfo: false\nusers: null\n", self.lines())
+    }
+
     /// The text with this user.
     pub(super) fn written(&self, text: Option<&str>) -> Result<String, Refusal> {
         let text = text.unwrap_or_default();

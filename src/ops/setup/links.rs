@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::places::Places;
 use super::{Error, Tool, json};
-use crate::system::{NewFileError, make_directories_above};
+use crate::system::{NewFileError, UserFile, make_directories_above};
 
 /// The link that is to be made so that `helper` is found; none if it is found already.
 ///
@@ -73,6 +73,18 @@ pub fn is_used(tool: Tool, text: &str) -> bool {
         Tool::Docker => json::keys(text, "credHelpers", "vault").is_ok_and(|keys| !keys.is_empty()),
         _ => tool.helper().is_some_and(|helper| text.contains(helper)),
     }
+}
+
+/// Whether the file that the tool itself would use names us, or cannot be read.
+pub fn is_used_by_itself(tool: Tool, places: &Places) -> bool {
+    let file = match tool {
+        Tool::Git => places.git(),
+        Tool::Docker => places.docker(),
+        Tool::Kubectl => places.kube(),
+        Tool::Cargo => places.cargo(),
+        _ => return false,
+    };
+    UserFile::read(&file).map_or(true, |file| is_used(tool, file.text().unwrap_or_default()))
 }
 
 fn directory(places: &Places, named: Option<&Path>) -> PathBuf {

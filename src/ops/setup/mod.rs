@@ -301,6 +301,16 @@ impl Edit {
         }
     }
 
+    /// Our lines in a file where a change may touch lines of others; `None` where it cannot.
+    fn lines_among_others(&self) -> Option<Vec<String>> {
+        let owned = |lines: String| lines.lines().map(str::to_owned).collect();
+        match self {
+            Self::Block(_) | Self::Registry(..) | Self::Whole(_) => None,
+            Self::Entry(_) | Self::Section(_) => Some(owned(self.lines())),
+            Self::KubeUser(user) => Some(owned(user.lines_of_kubectl())),
+        }
+    }
+
     /// The text with the change.
     fn written(&self, text: Option<&str>) -> Result<String, Refusal> {
         match self {

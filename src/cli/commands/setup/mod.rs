@@ -3,6 +3,8 @@
 mod arguments;
 mod told;
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 
 use crate::cli::environment::tool_places;
@@ -48,7 +50,7 @@ struct Work {
     /// Of the plan's hosts, those that are to be bound, or unbound.
     hosts: Vec<(Use, Host)>,
     /// The link that is to be made, or taken away.
-    link: Option<std::path::PathBuf>,
+    link: Option<PathBuf>,
 }
 
 impl Work {
@@ -85,10 +87,28 @@ impl Setup<'_> {
         if !work.hosts.is_empty() {
             hosts::bind(self.ctx, &vault, &work.profile, work.hosts.clone())?;
         }
-        if let Some(link) = &work.link {
-            links::make(self.places, link).map_err(ops::Error::from)?;
+        let written = self.make_link(&work).and_then(|()| self.apply(&work));
+        let copies = written.inspect_err(|_| self.take_back(&vault, &work))?;
+        told::done(self.session, self.request, &work, &copies)
+    }
+
+    fn make_link(&self, work: &Work) -> Result<(), Failure> {
+        let Some(link) = &work.link else { return Ok(()) };
+        Ok(links::make(self.places, link).map_err(ops::Error::from)?)
+    }
+
+    /// Where the tool could not be told, its host gets no token and it finds no helper.
+    fn take_back(&self, vault: &Unlocked, work: &Work) {
+        if !work.hosts.is_empty()
+            && let Err(error) = hosts::unbind(self.ctx, vault, &work.profile, work.hosts.clone())
+        {
+            log::warn!("the token of `{}` may go to the hosts nevertheless: {error}", work.profile);
         }
-        self.finish(&work)
+        if let Some(link) = work.link.as_ref().filter(|link| self.places.is_ours(link))
+            && let Err(error) = links::remove(link)
+        {
+            log::warn!("{error}");
+        }
     }
 
     /// Takes away what was written. A profile that is gone has left its lines behind.
@@ -108,8 +128,11 @@ impl Setup<'_> {
         if !work.hosts.is_empty() {
             hosts::unbind(self.ctx, &self.unlock()?, &work.profile, work.hosts.clone())?;
         }
-        self.finish(&work)?;
-        Ok(())
+        let copies = self.apply(&work)?;
+        if let Some(link) = &work.link {
+            links::remove(link).map_err(ops::Error::from)?;
+        }
+        told::done(self.session, self.request, &work, &copies)
     }
 
     fn unlock(&self) -> Result<Unlocked, Failure> {
@@ -123,7 +146,7 @@ impl Setup<'_> {
         let needs_host = wish.tool.need().is_some() && !(is_undo && is_known);
         if needs_host && wish.meant_hosts().is_empty() {
             return Err(Failure::usage(format!("no host was named for {}", wish.tool.as_str()))
-                .hint("name the host that the token is for, as in `--host git.example.com`"));
+                .hint(hint_of_host(wish.tool)));
         }
         Ok(setup::plan(&wish, self.places, is_undo)?)
     }
@@ -184,16 +207,17 @@ impl Setup<'_> {
         })
     }
 
-    fn missing_link(&self) -> Result<Option<std::path::PathBuf>, Failure> {
+    fn missing_link(&self) -> Result<Option<PathBuf>, Failure> {
         let Some(helper) = self.request.tool.helper() else { return Ok(None) };
         let missing = links::missing(self.places, helper, self.request.bin_dir.as_deref());
         Ok(missing.map_err(ops::Error::from)?)
     }
 
-    fn needless_link(&self, files: &[FileChange]) -> Option<std::path::PathBuf> {
+    fn needless_link(&self, files: &[FileChange]) -> Option<PathBuf> {
         let tool = self.request.tool;
-        // No file was looked at where others need all that is in it.
+        // No file was looked at where others need all that is in it; where one was named, the usual one counts too.
         let is_used = files.is_empty()
+            || self.request.common.file.is_some() && links::is_used_by_itself(tool, self.places)
             || files.iter().any(|file| links::is_used(tool, file.after().unwrap_or_default()));
         let made = links::made(self.places, tool.helper()?, self.request.bin_dir.as_deref());
         made.filter(|_| !is_used)
@@ -211,15 +235,22 @@ impl Setup<'_> {
         }
     }
 
-    fn finish(&self, work: &Work) -> Result<(), Failure> {
+    /// Writes the files; where the copies of what was there are.
+    fn apply(&self, work: &Work) -> Result<Vec<Option<PathBuf>>, Failure> {
         let now: Timestamp = self.ctx.clock.now();
-        let mut copies = Vec::new();
-        for file in work.files.iter().filter(|file| file.is_needed()) {
-            copies.push(file.apply(now).map_err(ops::Error::from)?);
+        let needed = work.files.iter().filter(|file| file.is_needed());
+        needed.map(|file| Ok(file.apply(now).map_err(ops::Error::from)?)).collect()
+    }
+}
+
+fn hint_of_host(tool: setup::Tool) -> &'static str {
+    match tool {
+        setup::Tool::Cargo => {
+            "say where the index of the registry is, as in `--index sparse+https://crates.example.com/index/`"
         }
-        if let Some(link) = work.link.as_ref().filter(|_| self.request.common.undo) {
-            links::remove(link).map_err(ops::Error::from)?;
+        setup::Tool::Docker => {
+            "name the registry that the token is for, as in `--host europe-docker.pkg.dev`"
         }
-        told::done(self.session, self.request, work, &copies)
+        _ => "name the host that the token is for, as in `--host git.example.com`",
     }
 }

@@ -96,15 +96,43 @@ pub(super) fn show(session: &Session, work: &Work, is_undo: bool) {
     }
 }
 
-/// The change as `diff -U0` shows it: the lines around it may hold secrets of other programs.
+/// The change as `diff -U0` shows it, without the lines of others: they may hold secrets of other programs.
 fn diff(file: &FileChange) -> String {
     let name = |text: Option<&str>| text.map_or_else(|| "/dev/null".to_owned(), |_| text_of(&file.path));
     let (before, after) = (file.before(), file.after());
-    TextDiff::from_lines(before.unwrap_or_default(), after.unwrap_or_default())
+    let diff = TextDiff::from_lines(&whole_lines(before), &whole_lines(after))
         .unified_diff()
         .context_radius(0)
         .header(&name(before), &name(after))
-        .to_string()
+        .to_string();
+    let heading = diff.split_inclusive('\n').take(2);
+    heading.map(str::to_owned).chain(shown(file, diff.lines().skip(2))).collect()
+}
+
+/// The last line of a file is not changed by the line break that it gets when ours follow.
+fn whole_lines(text: Option<&str>) -> String {
+    let text = text.unwrap_or_default();
+    let is_whole = text.is_empty() || text.ends_with('\n');
+    if is_whole { text.to_owned() } else { format!("{text}\n") }
+}
+
+/// The lines of a diff; of those that may not be shown, how many there are.
+fn shown<'d>(file: &FileChange, lines: impl Iterator<Item = &'d str>) -> Vec<String> {
+    let lines: Vec<(Option<char>, &str)> = lines.map(|line| (hidden(file, line), line)).collect();
+    let runs = lines.chunk_by(|one, next| one.0.is_some() && one.0 == next.0);
+    let text = |run: &[(Option<char>, &str)]| match run {
+        [(None, line), ..] => format!("{line}\n"),
+        [(Some(sign), _)] => format!("{sign}… (1 other line, not shown)\n"),
+        [(Some(sign), _), ..] => format!("{sign}… ({} other lines, not shown)\n", run.len()),
+        [] => String::new(),
+    };
+    runs.map(text).collect()
+}
+
+/// How a line of a diff begins, if the rest of it may not be shown.
+fn hidden(file: &FileChange, line: &str) -> Option<char> {
+    let sign = line.chars().next().filter(|first| "+-".contains(*first))?;
+    (!file.may_show(&line[1..])).then_some(sign)
 }
 
 /// Tells what was done.
