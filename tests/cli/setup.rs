@@ -334,6 +334,12 @@ fn a_vault_in_another_place_is_named_in_the_lines() {
     assert!(lines.contains(&format!("helper = vault --vault-dir {other} --profile work")), "{lines}");
     let lines = home.run(&["setup", "msmtp", "work", "--vault-dir", other]).answer();
     assert!(lines.contains(&format!("\"vault --vault-dir {other} token work\"")), "{lines}");
+    let index = "sparse+https://crates.example.com/";
+    for words in [&["docker", "--host", "gcr.io"][..], &["cargo", "--registry", "corp", "--index", index]] {
+        let typed = [&["setup"], words, &["-p", "work", "--vault-dir", other]].concat();
+        let run = home.run(&typed).expect_code(0).expect_said("set VAULT_DIR");
+        assert!(!run.stdout.contains(other), "its helper takes no such option: {}", run.stdout);
+    }
 }
 
 #[test]

@@ -168,6 +168,11 @@ fn systemd_understands_the_unit() {
     let home = with_profile();
     write(&home, "systemd work");
     let unit = home.path(".config/systemd/user/vault-serve@.service");
+    let families = "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK\n";
+    assert!(
+        read(&home, ".config/systemd/user/vault-serve@.service").contains(families),
+        "whose a connection is, netlink tells"
+    );
     let mut analyze = tool(&home, "systemd-analyze", &["verify", "--user", "--man=no"]);
     let run = analyze.arg(unit).output().unwrap();
 

@@ -21,6 +21,12 @@ impl Registry {
         Self { name, index, provider: String::new() }
     }
 
+    /// Whether a registry may be called so: as cargo takes it, in ASCII. It needs no quotes then, and is one word.
+    pub fn is_name(name: &str) -> bool {
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        !name.is_empty() && name.bytes().all(is_plain)
+    }
+
     /// Where its index is, as `text` says it, if it does.
     ///
     /// # Errors
@@ -32,7 +38,7 @@ impl Registry {
 
     /// As a person would add it.
     pub(super) fn lines_with_header(&self) -> String {
-        format!("[registries.{}]\n{}", quoted(&self.name), self.lines(true))
+        format!("[registries.{}]\n{}", self.name, self.lines(true))
     }
 
     fn lines(&self, with_index: bool) -> String {
@@ -74,23 +80,16 @@ pub(super) fn plan(wish: &Wish, places: &Places, is_undo: bool) -> Plan {
     };
     if wish.registry.is_some() || is_undo {
         let registry = wish.registry.clone().unwrap_or_else(|| Registry::new(String::new(), None));
-        let words = ["cargo-credential-vault".to_owned()].into_iter().chain(wish.helper_arguments());
-        let words: Vec<String> = words.map(|word| text(&word)).collect();
-        let provider = format!("credential-provider = [{}]\n", words.join(", "));
+        let words = ["cargo-credential-vault", "--profile", wish.profile.as_str()];
+        let provider = format!("credential-provider = [{}]\n", words.map(text).join(", "));
         let edit = Edit::Registry(Registry { provider, ..registry }, Block { name, lines: String::new() });
         changes.push(Change { file: places.cargo(), edit });
     }
-    Plan { changes, hosts: wish.bindings(), advice: Vec::new() }
+    Plan { changes, hosts: wish.bindings(), advice: wish.advice_on_options() }
 }
 
 fn text(text: &str) -> String {
     toml_edit::Value::from(text).to_string()
-}
-
-/// A name needs no quotes if it is a bare key (TOML 1.0, Keys).
-fn quoted(key: &str) -> String {
-    let is_bare = key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if is_bare && !key.is_empty() { key.to_owned() } else { text(key) }
 }
 
 #[cfg(test)]
@@ -151,9 +150,11 @@ mod tests {
     }
 
     #[test]
-    fn names_and_paths_are_written_as_toml() {
-        assert_eq!(quoted("my-reg_1"), "my-reg_1");
-        assert_eq!(quoted("my.reg"), "\"my.reg\"");
+    fn an_index_is_written_as_toml_and_a_name_that_would_need_quotes_is_none() {
         assert_eq!(text("a\"b"), "'a\"b'");
+        assert!(Registry::is_name("my-reg_1"));
+        for name in ["", "my.reg", "a b", "a\n[build]", "é"] {
+            assert!(!Registry::is_name(name), "{name:?}");
+        }
     }
 }

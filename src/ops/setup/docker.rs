@@ -9,9 +9,5 @@ pub(super) fn plan(wish: &Wish, places: &Places, is_undo: bool) -> Plan {
     let change = |key| Change { file: places.docker(), edit: entry(key) };
     let hosts = wish.meant_hosts().into_iter().filter(|host| !is_undo || !wish.shared.contains(host));
     let changes = hosts.map(|host| change(host.to_string())).collect();
-    let mut advice = Vec::new();
-    if !wish.options.is_empty() {
-        advice.push("docker calls its helper without options: set VAULT_DIR where it is called".to_owned());
-    }
-    Plan { changes, hosts: wish.bindings(), advice }
+    Plan { changes, hosts: wish.bindings(), advice: wish.advice_on_options() }
 }

@@ -233,7 +233,7 @@ pub fn plan(wish: &Wish, places: &Places, is_undo: bool) -> Result<Plan, super::
         Tool::Msmtp | Tool::Mbsync | Tool::Neomutt => mail::plan(wish, places, is_undo)?,
         Tool::Rclone => rclone::plan(wish, places)?,
         Tool::Direnv => direnv::plan(wish, places, is_undo),
-        Tool::Systemd => systemd::plan(wish, places),
+        Tool::Systemd => systemd::plan(wish, places)?,
     };
     for change in plan.changes.iter_mut() {
         let named = wish.file.as_ref().unwrap_or(&change.file);
@@ -281,6 +281,13 @@ impl Wish {
     fn helper_arguments(&self) -> Vec<String> {
         let profile = ["--profile".to_owned(), self.profile.to_string()];
         self.options.iter().cloned().chain(profile).collect()
+    }
+
+    /// For a tool that calls its helper without options.
+    fn advice_on_options(&self) -> Vec<String> {
+        let tool = self.tool.as_str();
+        let advice = || format!("{tool} calls its helper without options: set VAULT_DIR where it is called");
+        if self.options.is_empty() { Vec::new() } else { vec![advice()] }
     }
 
     fn email(&self) -> Option<&str> {

@@ -2,12 +2,14 @@
 
 use super::places::Places;
 use super::whole::Whole;
-use super::{Change, Edit, Plan, Wish};
+use super::{Change, Edit, Error, Plan, Wish, places};
 
-pub(super) fn plan(wish: &Wish, places: &Places) -> Plan {
+/// systemd wants the whole path, in which spaces, `%` and `$` would mean something.
+pub(super) fn plan(wish: &Wish, places: &Places) -> Result<Plan, Error> {
     let program = places.program();
+    let program = places::plain(&program).ok_or_else(|| Error::OddPlace(program.clone()))?;
     let options: String = wish.options.iter().map(|option| format!(" {option}")).collect();
-    let whole = Whole::new("systemd", &unit(&program.display().to_string(), &options));
+    let whole = Whole::new("systemd", &unit(program, &options));
     let profile = &wish.profile;
     let advice = vec![
         format!(
@@ -15,11 +17,8 @@ pub(super) fn plan(wish: &Wish, places: &Places) -> Plan {
         ),
         format!("what to export is in: journalctl --user -u vault-serve@{profile}"),
     ];
-    Plan {
-        changes: vec![Change { file: places.systemd(), edit: Edit::Whole(whole) }],
-        hosts: Vec::new(),
-        advice,
-    }
+    let changes = vec![Change { file: places.systemd(), edit: Edit::Whole(whole) }];
+    Ok(Plan { changes, hosts: Vec::new(), advice })
 }
 
 /// What is here works in a user's own systemd, which may not mount anything (systemd.exec(5), "Sandboxing").
@@ -41,7 +40,8 @@ fn unit(program: &str, options: &str) -> String {
          NoNewPrivileges=yes\n\
          LockPersonality=yes\n\
          MemoryDenyWriteExecute=yes\n\
-         RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n\
+         # AF_NETLINK tells whose a connection is.\n\
+         RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK\n\
          RestrictNamespaces=yes\n\
          RestrictRealtime=yes\n\
          RestrictSUIDSGID=yes\n\

@@ -94,11 +94,16 @@ pub(super) struct CargoArgs {
     #[command(flatten)]
     inner: HostArgs,
     /// The name of the registry, as in `cargo publish --registry NAME`
-    #[arg(long, value_name = "NAME", required_unless_present = "undo")]
+    #[arg(long, value_name = "NAME", required_unless_present = "undo", value_parser = registry_name)]
     registry: Option<String>,
     /// Where its index is, if cargo does not know it yet: `sparse+https://HOST/PATH`
     #[arg(long, value_name = "URL", requires = "registry")]
     index: Option<String>,
+}
+
+fn registry_name(typed: &str) -> Result<String, &'static str> {
+    let why = "a registry is named with letters, digits, `-` and `_`";
+    Registry::is_name(typed).then(|| typed.to_owned()).ok_or(why)
 }
 
 #[derive(Debug, clap::Args)]
