@@ -30,8 +30,10 @@ fn unit(program: &str, options: &str) -> String {
          \n\
          [Service]\n\
          ExecStart={program}{options} --no-input serve %i\n\
+         # A vault that is locked is waited for; what another try cannot mend is not tried again.\n\
          Restart=on-failure\n\
-         RestartSec=5\n\
+         RestartSec=30\n\
+         RestartPreventExitStatus=2 3 5 6 7 14\n\
          # The key comes from the keychain or `vault unlock`; else from an identity file, which this makes readable\n\
          # for the service alone:\n\
          #LoadCredential=vault-identity:%h/.config/vault/identity.txt\n\
