@@ -42,6 +42,7 @@ const CRATES_OF_ONE_ROOM: &[(&str, &str)] = &[
 const DOORS: &[(&str, &str)] = &[
     ("src/cli/commands/exec/mod.rs", "into the environment of the program that is started"),
     ("src/cli/commands/exec/surroundings.rs", "into it too: the path that is known to that program only"),
+    ("src/cli/commands/exec/staying.rs", "into the address that a program is told"),
     ("src/cli/commands/serve.rs", "into what is printed for the shells of programs"),
     ("src/cli/commands/token.rs", "into the formats of `vault token`"),
     ("src/cli/format/mod.rs", "into the formats of `vault env`"),
@@ -67,6 +68,7 @@ const DOORS: &[(&str, &str)] = &[
     ("src/serve/locked.rs", "into memory that is never written to disk"),
     ("src/serve/reply.rs", "into the answer to a program"),
     ("src/serve/sasl.rs", "into what a mail program sends to its server"),
+    ("src/serve/server.rs", "into the address where a program renews its token"),
     ("src/serve/visit.rs", "to compare what a program brings with the secret of the run"),
     ("src/system/run_dir.rs", "into the private files of a program that is run"),
     ("src/unlock/identity.rs", "to parse an identity file"),

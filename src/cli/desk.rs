@@ -1,7 +1,9 @@
 //! The desk of this run: answers servers and helpers out of the vault, without asking anybody.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::error::Failure;
@@ -21,6 +23,8 @@ pub(super) struct SessionDesk<'a> {
     held: OnceLock<Unlocked>,
     /// Whether it is unlocked once for all questions.
     is_brief: bool,
+    /// When the last token that was given out was issued, for each profile.
+    given: Mutex<BTreeMap<ProfileName, Timestamp>>,
 }
 
 impl<'a> SessionDesk<'a> {
@@ -29,12 +33,13 @@ impl<'a> SessionDesk<'a> {
     /// it again.
     pub(super) fn lasting(session: &'a Session, what: impl Into<String>, held: Option<Unlocked>) -> Self {
         let held = held.map_or_else(OnceLock::new, OnceLock::from);
-        Self { session, what: what.into(), held, is_brief: false }
+        Self { held, is_brief: false, ..Self::brief(session, what) }
     }
 
     /// The desk of a helper that ends with its answer: a key that has to be touched is touched once.
     pub(super) fn brief(session: &'a Session, what: impl Into<String>) -> Self {
-        Self { session, what: what.into(), held: OnceLock::new(), is_brief: true }
+        let (held, given) = (OnceLock::new(), Mutex::default());
+        Self { session, what: what.into(), held, is_brief: true, given }
     }
 
     fn with<T>(
@@ -59,6 +64,13 @@ impl<'a> SessionDesk<'a> {
         self.with(|ctx, vault| work(ctx, vault).inspect(|_| ctx.audit.forgo()))
     }
 
+    /// Whether this desk has not given out `token` before. A server asks every few seconds, all day: a line for
+    /// each time would drive everything else out of the audit log.
+    fn is_news(&self, profile: &ProfileName, token: &AccessToken) -> bool {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.insert(profile.clone(), token.obtained_at) != Some(token.obtained_at)
+    }
+
     fn aside<T>(&self, work: impl FnOnce(Context<'_>) -> Result<T, ops::Error>) -> Result<T, Refusal> {
         let mut is_scope = false;
         let done = self.session.aside(&self.what, |ctx| {
@@ -77,7 +89,13 @@ impl<'a> SessionDesk<'a> {
 impl Desk for SessionDesk<'_> {
     fn token(&self, profile: &ProfileName, ask: &Ask) -> Result<AccessToken, Refusal> {
         let request = Request { min_ttl: ask.min_ttl, refresh: false, scopes: ask.scopes.clone() };
-        self.with(|ctx, vault| token::token(ctx, vault, profile, request))
+        self.with(|ctx, vault| {
+            let token = token::token(ctx, vault, profile, request)?;
+            if !self.is_news(profile, &token) {
+                ctx.audit.forgo();
+            }
+            Ok(token)
+        })
     }
 
     fn profile(&self, profile: &ProfileName) -> Result<Profile, Refusal> {

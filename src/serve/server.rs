@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::Desk;
 use super::doors::{exchange, metadata, refresh};
@@ -56,6 +56,11 @@ impl Server {
     #[must_use]
     pub fn knowing(self, facts: Profile) -> Self {
         Self { facts: Some(facts), ..self }
+    }
+
+    /// Where a program renews a token that it was told to (RFC 6749, 6). It holds the secret.
+    pub fn token_url(&self) -> SecretString {
+        format!("http://127.0.0.1:{}/{}/token", self.port, self.secret().expose_secret()).into()
     }
 
     /// Whose tokens are given out here.

@@ -78,6 +78,22 @@ fn what_is_printed_for_a_shell_is_what_a_shell_reads() {
 }
 
 #[test]
+fn one_token_leaves_one_line_however_often_it_is_given_out() {
+    let (_provider, home) = logged_in();
+    let before = crate::audit::lines(&home).len();
+    let serving = Serving::start(&home, &["work"]);
+
+    // Each of these is a question of its own to the vault.
+    let tokens = ["", "openid", "openid email"].map(|scope| token(&serving.exchange(scope)));
+
+    assert!(tokens.iter().all(|token| *token == tokens[0]));
+    serving.end().expect_code(0);
+    let lines = crate::audit::lines(&home)[before..].to_vec();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["what"], "serve");
+}
+
+#[test]
 fn hundreds_of_programs_at_once_cost_one_refresh() {
     let (provider, home) = expired();
     let serving = Serving::start(&home, &["work"]);

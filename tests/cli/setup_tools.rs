@@ -128,12 +128,31 @@ fn rclone_gets_its_tokens_from_where_the_variable_says_and_has_no_other_secret()
     let _ = tool(&home, "rclone", &list).output().unwrap();
 
     let conf = read(&home, ".config/rclone/rclone.conf");
-    let (_, token) = conf.split_once("token = ").unwrap();
-    let token: serde_json::Value = serde_json::from_str(token.lines().next().unwrap()).unwrap();
+    let token = live_token(&conf);
     assert!(provider.is_live_access_token(token["access_token"].as_str().unwrap()), "{conf}");
     assert_eq!(token["refresh_token"], "vault");
+
+    provider.configure(|config| config.expires_in = 5);
+    home.unset("RCLONE_CONFIG_LIVE_TOKEN_URL");
+    let _ = home.run(&["token", "live", "--refresh"]).expect_code(0);
+    put(
+        &home.path(".config/rclone/rclone.conf"),
+        &conf.replace(live_token(&conf)["expiry"].as_str().unwrap(), "2000-01-01T00:00:00Z"),
+    );
+    let exec = ["exec", "live", "--adc", "broker", "--", "rclone"];
+    let _ = home.run(&[&exec[..], &list].concat());
+    let renewed = live_token(&read(&home, ".config/rclone/rclone.conf"));
+    assert_ne!(renewed["access_token"], token["access_token"]);
+    assert!(provider.is_live_access_token(renewed["access_token"].as_str().unwrap()), "{renewed}");
+
     let _ = home.run(&setup("rclone live --undo")).expect_code(0);
     assert_eq!(read(&home, ".config/rclone/rclone.conf").trim(), "", "also after rclone has written it");
+}
+
+/// What rclone has written down as the token of its one remote.
+fn live_token(conf: &str) -> serde_json::Value {
+    let (_, token) = conf.split_once("\ntoken = ").unwrap();
+    serde_json::from_str(token.lines().next().unwrap()).unwrap()
 }
 
 #[test]

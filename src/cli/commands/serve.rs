@@ -215,7 +215,7 @@ fn as_json(adc: Adc, opened: &[Open]) -> Result<SecretString, Failure> {
             "profile": server.profile(),
             "adc": adc.name(),
             "port": server.port(),
-            "token_url": format!("http://127.0.0.1:{}/{}/token", server.port(), server.secret().expose_secret()),
+            "token_url": server.token_url().expose_secret(),
             "variables": values.chain(removed).collect::<serde_json::Map<String, Value>>(),
         }))
     };

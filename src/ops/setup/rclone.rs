@@ -5,6 +5,7 @@
 
 use super::places::Places;
 use super::{Change, Edit, Plan, Refusal, Wish};
+use crate::domain::ProfileName;
 use crate::ops::Error;
 
 /// Nothing listens there (RFC 6335, 6: a system port); rclone shows it to whom it fails.
@@ -45,16 +46,30 @@ pub(super) fn plan(wish: &Wish, places: &Places) -> Result<Plan, Error> {
         "type = {kind}\nclient_id = vault\nclient_secret = vault\ntoken_url = {NOWHERE}\ntoken = {TOKEN}\n"
     );
     let variable = variable(&name);
-    let advice = vec![
+    let served = format!(
+        "{variable} must be the `token_url` that `{} serve {} --json` prints",
+        wish.vault, wish.profile
+    );
+    let where_it_runs = if variable == token_url_variable(&wish.profile) {
         format!(
-            "where it runs, {variable} must be the `token_url` that `{} serve {} --json` prints",
+            "run it by `{} exec {} --adc broker -- rclone lsd {name}:`; elsewhere, {served}",
             wish.vault, wish.profile
-        ),
+        )
+    } else {
+        format!("where it runs, {served}")
+    };
+    let advice = vec![
+        where_it_runs,
         "rclone writes each access token, which ends within an hour, into this file".to_owned(),
     ];
     let edit = Edit::Section(Section { name, lines });
     let changes = vec![Change { file: places.rclone(), edit }];
     Ok(Plan { changes, hosts: Vec::new(), advice })
+}
+
+/// The variable that says where the tokens of `profile`'s usual remote come from.
+pub fn token_url_variable(profile: &ProfileName) -> String {
+    variable(&usual_name(profile.as_str()))
 }
 
 /// The variable that says where a remote's tokens come from (rclone, "Config file" in Environment Variables).

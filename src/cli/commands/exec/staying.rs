@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::thread;
 
+use secrecy::ExposeSecret;
+
 use super::adc::Adc;
 use super::surroundings::{self, Changes, GCLOUD_TOKEN, GCLOUD_TOKEN_FILE, TOKEN_FILE};
 use super::told::Told;
@@ -13,6 +15,7 @@ use crate::cli::error::Failure;
 use crate::cli::exit::Code;
 use crate::cli::session::Session;
 use crate::domain::{AccessToken, Profile, ProfileName, Variable, VariableName};
+use crate::ops::setup::token_url_variable;
 use crate::ops::token::{self, Request};
 use crate::ops::variables::{self, Opened, Plan};
 use crate::ops::{Context, Unlocked};
@@ -140,6 +143,8 @@ impl<'a> Staying<'a> {
             Failure::new(Code::Storage, format!("no server can be had on 127.0.0.1: {error}"))
         })?;
         let server = server.knowing(self.facts.clone());
+        // For the remote that `vault setup rclone` makes.
+        command.env(token_url_variable(&self.profile), server.token_url().expose_secret());
         change(
             command,
             surroundings::of_both(&inherited, self.project.as_deref(), self.client_project.as_deref()),
