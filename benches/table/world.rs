@@ -200,12 +200,10 @@ fn client(server: &Server) -> Result<Client, String> {
         name: "desktop".parse().map_err(text)?,
         provider: "localhost".to_owned(),
         issuer: server.url(""),
-        endpoints: Endpoints {
-            authorization: server.url("/authorize").parse().map_err(text)?,
-            token: server.url("/token").parse().map_err(text)?,
-            revocation: None,
-            userinfo: None,
-        },
+        endpoints: Endpoints::of(
+            server.url("/authorize").parse().map_err(text)?,
+            server.url("/token").parse().map_err(text)?,
+        ),
         client_id: CLIENT.0.to_owned(),
         client_auth: ClientAuth::Post,
         client_auth_pinned: true,
@@ -213,6 +211,7 @@ fn client(server: &Server) -> Result<Client, String> {
         insecure_loopback: false,
         issuer_in_response: false,
         offline_scope: false,
+        key_id: None,
         secret_set_at: None,
     })
 }
@@ -221,6 +220,8 @@ fn work(client: DocumentId) -> Result<Profile, String> {
     let scopes = "mail".parse::<vault::domain::Scopes>().map_err(text)?;
     Ok(Profile {
         hosts: Default::default(),
+        grant_type: Default::default(),
+        browser: None,
         project: None,
         name: "work".parse().map_err(text)?,
         provider: "localhost".to_owned(),

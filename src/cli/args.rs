@@ -27,9 +27,10 @@ Start here:
 `vault COMMAND --help` explains each command.
 
 Exit codes:
-  0 done      3 not found      6 not trusted   9 bad answer      12 cancelled
-  1 bug       4 locked         7 refused      10 storage failed  13 part-way
-  2 usage     5 login needed   8 try later    11 only a rescue   14 too new";
+  0 done      4 locked         8 try later       12 cancelled
+  1 bug       5 login needed   9 bad answer      13 part-way
+  2 usage     6 not trusted   10 storage failed  14 too new
+  3 not found 7 refused       11 only a rescue   15 found";
 
 /// What every command takes.
 #[derive(Clone, Debug, Default, Args)]

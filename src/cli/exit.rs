@@ -36,11 +36,13 @@ pub enum Code {
     Partial = 13,
     /// Written by a newer version of vault.
     Newer = 14,
+    /// What was looked for was found: `vault scan`.
+    Found = 15,
 }
 
 impl Code {
     /// Every code with its meaning, as the documentation lists them.
-    pub const ALL: [(Self, &'static str); 15] = [
+    pub const ALL: [(Self, &'static str); 16] = [
         (Self::Done, "done"),
         (Self::Bug, "bug"),
         (Self::Usage, "usage"),
@@ -56,11 +58,12 @@ impl Code {
         (Self::Cancelled, "cancelled"),
         (Self::Partial, "stopped part-way, run again to resume"),
         (Self::Newer, "written by a newer version"),
+        (Self::Found, "`vault scan` has found secrets"),
     ];
 
     /// The code in the few words of `vault --help`.
     pub(super) fn in_words(status: u8) -> &'static str {
-        const WORDS: [&str; 15] = [
+        const WORDS: [&str; 16] = [
             "done",
             "bug",
             "usage",
@@ -76,6 +79,7 @@ impl Code {
             "cancelled",
             "part-way",
             "too new",
+            "found",
         ];
         WORDS.get(usize::from(status)).copied().unwrap_or("failed")
     }

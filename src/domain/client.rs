@@ -19,6 +19,9 @@ pub enum ClientAuth {
     Post,
     /// No secret: a public client.
     None,
+    /// An assertion that it signs with its private key and that is the grant at once: a service account
+    /// (RFC 7523, 2.1).
+    Assertion,
 }
 
 impl ClientAuth {
@@ -28,6 +31,7 @@ impl ClientAuth {
             Self::Basic => "basic",
             Self::Post => "post",
             Self::None => "none",
+            Self::Assertion => "assertion",
         }
     }
 }
@@ -64,6 +68,26 @@ pub struct Endpoints {
     /// Where the account is asked for (OpenID Connect Core, 5.3), if the provider offers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userinfo: Option<Url>,
+    /// Where a device asks for a code that a person types elsewhere (RFC 8628, 3.1), if the provider offers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_authorization: Option<Url>,
+    /// Where the keys are that ID tokens are signed with (OpenID Connect Discovery, 3), if the provider has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Url>,
+}
+
+impl Endpoints {
+    /// The two that every server has, and none of the others.
+    pub fn of(authorization: Url, token: Url) -> Self {
+        Self {
+            authorization,
+            token,
+            revocation: None,
+            userinfo: None,
+            device_authorization: None,
+            jwks: None,
+        }
+    }
 }
 
 /// An OAuth client as it stands in its document; its secret is sealed beside it.
@@ -98,6 +122,9 @@ pub struct Client {
     /// Core, 11).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub offline_scope: bool,
+    /// Which of its keys it signs with, for a service account: the `kid` of its assertions (RFC 7515, 4.1.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
     /// When its present secret came into the vault, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_set_at: Option<Timestamp>,

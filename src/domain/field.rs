@@ -100,6 +100,8 @@ pub enum SealedField {
     ClientSecretNext,
     /// In a client: the secret before, until it is disabled at the provider.
     ClientSecretPrevious,
+    /// In a cached token: a signed statement in place of an access token.
+    IdToken,
     /// In a profile.
     RefreshToken,
     /// In a profile: the one before, until it is retired at the provider.
@@ -121,6 +123,7 @@ impl SealedField {
             Self::ClientSecret => "client_secret",
             Self::ClientSecretNext => "client_secret_next",
             Self::ClientSecretPrevious => "client_secret_previous",
+            Self::IdToken => "id_token",
             Self::RefreshToken => "refresh_token",
             Self::RefreshTokenPrevious => "refresh_token_previous",
         }

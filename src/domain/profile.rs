@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{DocumentId, Field, Grant, Host, ProfileName, Scopes, Use, VariableName};
+use super::{DocumentId, Field, Grant, GrantType, Host, ProfileName, Scopes, Use, VariableName};
 
 /// Whose account it is, as the provider says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +87,12 @@ pub struct Profile {
     /// The hosts that its token may be sent to, and by whom.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hosts: BTreeMap<Use, BTreeSet<Host>>,
+    /// How its tokens come about.
+    #[serde(default, skip_serializing_if = "GrantType::needs_person")]
+    pub grant_type: GrantType,
+    /// The command that opens its consent page, where that is not the usual browser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub browser: Option<String>,
     /// The Google Cloud project that its requests are counted for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,

@@ -42,8 +42,15 @@ impl Metadata {
     pub fn foreign_hosts(&self) -> Vec<String> {
         let own = Url::parse(&self.issuer).ok();
         let own = own.as_ref().and_then(Url::host_str);
-        let Endpoints { authorization, token, revocation, userinfo } = &self.endpoints;
-        let all = [Some(authorization), Some(token), revocation.as_ref(), userinfo.as_ref()];
+        let Endpoints { authorization, token, revocation, userinfo, device_authorization, jwks: _ } =
+            &self.endpoints;
+        let all = [
+            Some(authorization),
+            Some(token),
+            revocation.as_ref(),
+            userinfo.as_ref(),
+            device_authorization.as_ref(),
+        ];
         let mut hosts: Vec<String> =
             all.into_iter().flatten().filter(|url| url.host_str() != own).filter_map(host_of).collect();
         hosts.sort_unstable();
@@ -146,6 +153,8 @@ fn read(members: &Members, issuer: &str, insecure_loopback: bool) -> Result<Meta
             token: required("token_endpoint")?,
             revocation: endpoint("revocation_endpoint")?,
             userinfo: endpoint("userinfo_endpoint")?,
+            device_authorization: endpoint("device_authorization_endpoint")?,
+            jwks: endpoint("jwks_uri")?,
         },
         auth_methods: texts(members, "token_endpoint_auth_methods_supported"),
         issuer_in_response: matches!(

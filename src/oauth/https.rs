@@ -159,6 +159,9 @@ fn prepare(client: &Client, request: &Request) -> RequestBuilder {
         Method::PostForm(pairs) => {
             client.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form(pairs))
         }
+        Method::PostJson(text) => {
+            client.post(url).header(CONTENT_TYPE, "application/json").body(text.expose_secret().to_owned())
+        }
     };
     let builder = builder.timeout(request.timeout).header(ACCEPT, "application/json");
     match &request.authorization {

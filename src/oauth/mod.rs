@@ -63,6 +63,8 @@ pub enum Method {
     Get,
     /// Sends a form (RFC 6749, 4.1.3 and 6).
     PostForm(Vec<(&'static str, SecretString)>),
+    /// Sends a JSON text, for the few endpoints that are no OAuth endpoints themselves.
+    PostJson(SecretString),
 }
 
 /// The `Authorization` header. `Debug` shows no secret.

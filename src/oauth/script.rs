@@ -52,6 +52,7 @@ fn seen(request: &Request) -> Sent {
         Method::PostForm(form) => {
             form.iter().map(|(name, value)| ((*name).to_owned(), value.expose_secret().to_owned())).collect()
         }
+        Method::PostJson(text) => vec![("".to_owned(), text.expose_secret().to_owned())],
         Method::Get => Vec::new(),
     };
     let authorization = request.authorization.as_ref().map(|authorization| match authorization {

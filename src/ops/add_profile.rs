@@ -8,7 +8,7 @@ use super::clients::{self, Candidate, NewClient};
 use super::consent::{Request, asked_scopes, consent};
 use super::login::{self, Party, Place};
 use super::{Context, Error, Unlocked, documents, recover, rename};
-use crate::domain::{Account, ClientName, Profile, ProfileName, ScopeRecord, Scopes};
+use crate::domain::{Account, ClientName, GrantType, Profile, ProfileName, ScopeRecord, Scopes};
 use crate::store::Access;
 use crate::system::random_id;
 
@@ -110,6 +110,8 @@ impl Plan {
             grant: None,
             exports: Default::default(),
             hosts: BTreeMap::new(),
+            grant_type: GrantType::default(),
+            browser: None,
             project: None,
             api_key_set_at: new.api_key.is_some().then(|| ctx.clock.now()),
         };

@@ -169,6 +169,7 @@ pub(super) fn resolve(ctx: Context<'_>, new: NewClient) -> Result<(Client, Optio
         insecure_loopback: new.insecure_loopback,
         issuer_in_response: facts.issuer_in_response,
         offline_scope: facts.offline_scope,
+        key_id: None,
         secret_set_at: new.secret.is_some().then(|| ctx.clock.now()),
     };
     Ok((client, new.secret))

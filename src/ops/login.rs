@@ -282,7 +282,7 @@ fn other_auth(client: &Candidate) -> Option<ClientAuth> {
         _ if client.facts.client_auth_pinned => None,
         ClientAuth::Basic => Some(ClientAuth::Post),
         ClientAuth::Post => Some(ClientAuth::Basic),
-        ClientAuth::None => None,
+        ClientAuth::None | ClientAuth::Assertion => None,
     }
 }
 

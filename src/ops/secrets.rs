@@ -187,7 +187,7 @@ mod tests {
             name: name.parse().unwrap(),
             provider: "a.example".into(),
             issuer: "https://a.example".into(),
-            endpoints: Endpoints { authorization: url(), token: url(), revocation: None, userinfo: None },
+            endpoints: Endpoints::of(url(), url()),
             client_id: "id".into(),
             client_auth: ClientAuth::Post,
             client_auth_pinned: true,
@@ -195,6 +195,7 @@ mod tests {
             insecure_loopback: false,
             issuer_in_response: false,
             offline_scope: false,
+            key_id: None,
             secret_set_at: since,
         };
         let facts = clients::Facts { id: id(), client, secrets: secrets.to_vec() };
@@ -224,6 +225,8 @@ mod tests {
             grant,
             exports: Default::default(),
             hosts: Default::default(),
+            grant_type: Default::default(),
+            browser: None,
             project: None,
             api_key_set_at: key.flatten(),
         };

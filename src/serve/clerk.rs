@@ -88,6 +88,8 @@ impl Desk for Clerk {
             exports: Default::default(),
             api_key_set_at: None,
             hosts: Default::default(),
+            grant_type: Default::default(),
+            browser: None,
             project: None,
         })
     }

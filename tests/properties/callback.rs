@@ -46,12 +46,7 @@ fn begin() -> Flow {
         name: "client".parse().unwrap(),
         provider: "as.example".into(),
         issuer: "https://as.example".into(),
-        endpoints: Endpoints {
-            authorization: url("authorize"),
-            token: url("token"),
-            revocation: None,
-            userinfo: None,
-        },
+        endpoints: Endpoints::of(url("authorize"), url("token")),
         client_id: "me".into(),
         client_auth: ClientAuth::Post,
         client_auth_pinned: false,
@@ -59,6 +54,7 @@ fn begin() -> Flow {
         insecure_loopback: false,
         issuer_in_response: false,
         offline_scope: false,
+        key_id: None,
         secret_set_at: None,
     };
     Flow::begin(&client, &Consent::default(), "http://127.0.0.1:4000/".parse().unwrap())

@@ -194,8 +194,7 @@ fn make(ctx: Context<'_>, machine: &Machine, profiles: &[&str]) -> Result<(), Er
 
 fn new_client() -> NewClient {
     let url = |path: &str| Url::parse(&format!("https://as.example/{path}")).unwrap();
-    let endpoints =
-        Endpoints { authorization: url("authorize"), token: url("token"), revocation: None, userinfo: None };
+    let endpoints = Endpoints::of(url("authorize"), url("token"));
     NewClient {
         name: None,
         issuer: Issuer::Endpoints(Box::new(endpoints)),

@@ -128,10 +128,8 @@ impl IssuerArgs {
         }
         if let (Some(authorization), Some(token)) = (&self.auth_url, &self.token_url) {
             return Ok(Issuer::Endpoints(Box::new(Endpoints {
-                authorization: authorization.clone(),
-                token: token.clone(),
                 revocation: self.revoke_url.clone(),
-                userinfo: None,
+                ..Endpoints::of(authorization.clone(), token.clone())
             })));
         }
         let name = self.provider.as_deref().unwrap_or("google");

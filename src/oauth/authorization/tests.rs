@@ -7,12 +7,7 @@ const ISSUER: &str = "https://as.example";
 
 fn client(issuer: &str, issuer_in_response: bool) -> Client {
     let url = |path: &str| Url::parse(&format!("https://as.example/{path}")).unwrap();
-    let endpoints = Endpoints {
-        authorization: url("authorize?tenant=7"),
-        token: url("token"),
-        revocation: None,
-        userinfo: None,
-    };
+    let endpoints = Endpoints::of(url("authorize?tenant=7"), url("token"));
     Client {
         name: "client".parse().unwrap(),
         provider: "as.example".into(),
@@ -25,6 +20,7 @@ fn client(issuer: &str, issuer_in_response: bool) -> Client {
         insecure_loopback: false,
         issuer_in_response,
         offline_scope: false,
+        key_id: None,
         secret_set_at: None,
     }
 }

@@ -53,7 +53,7 @@ fn flow_to(redirect_uri: &RedirectUri) -> Flow {
         name: "client".parse().unwrap(),
         provider: "as.example".into(),
         issuer: "https://as.example".into(),
-        endpoints: Endpoints { authorization: url.clone(), token: url, revocation: None, userinfo: None },
+        endpoints: Endpoints::of(url.clone(), url),
         client_id: "me".into(),
         client_auth: ClientAuth::None,
         client_auth_pinned: false,
@@ -61,6 +61,7 @@ fn flow_to(redirect_uri: &RedirectUri) -> Flow {
         insecure_loopback: false,
         issuer_in_response: false,
         offline_scope: false,
+        key_id: None,
         secret_set_at: None,
     };
     Flow::begin(&client, &Consent::default(), redirect_uri.clone())

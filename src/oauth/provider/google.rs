@@ -13,6 +13,8 @@ pub(super) static GOOGLE: Provider = Provider {
         token: "https://oauth2.googleapis.com/token",
         revocation: "https://oauth2.googleapis.com/revoke",
         userinfo: "https://openidconnect.googleapis.com/v1/userinfo",
+        device_authorization: "https://oauth2.googleapis.com/device/code",
+        jwks: "https://www.googleapis.com/oauth2/v3/certs",
         client_file_hosts: &["accounts.google.com", "oauth2.googleapis.com", "www.googleapis.com"],
     }),
     client_auth: Some(ClientAuth::Post),

@@ -70,6 +70,10 @@ pub struct Fixed {
     pub revocation: &'static str,
     /// Where the account is asked for.
     pub userinfo: &'static str,
+    /// Where a device asks for a code.
+    pub device_authorization: &'static str,
+    /// Where the keys are that ID tokens are signed with.
+    pub jwks: &'static str,
     /// Hosts that may stand in a downloaded client file, for the user's part and for ours.
     pub client_file_hosts: &'static [&'static str],
 }
@@ -145,6 +149,8 @@ impl Provider {
             token: url(fixed.token),
             revocation: Some(url(fixed.revocation)),
             userinfo: Some(url(fixed.userinfo)),
+            device_authorization: Some(url(fixed.device_authorization)),
+            jwks: Some(url(fixed.jwks)),
         })
     }
 
@@ -206,9 +212,10 @@ mod tests {
     #[test]
     fn every_preset_has_urls_that_secrets_may_be_sent_to() {
         for provider in ALL {
-            let Endpoints { authorization, token, revocation, userinfo } = provider.endpoints().unwrap();
+            let known = provider.endpoints().unwrap();
+            let optional = [known.revocation, known.userinfo, known.device_authorization, known.jwks];
 
-            for url in [authorization, token, revocation.unwrap(), userinfo.unwrap()] {
+            for url in [known.authorization, known.token].into_iter().chain(optional.into_iter().flatten()) {
                 check_url(&url, false).unwrap();
             }
         }
