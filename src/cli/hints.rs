@@ -359,7 +359,7 @@ fn not_revoked_hints(profile: &str, error: &oauth::Error) -> Vec<String> {
 
 /// Where a user ends a grant by hand.
 pub(super) fn grants_page(provider: &str) -> &'static str {
-    provider::get(provider).grants_page.unwrap_or("the provider's page for connected apps")
+    provider::get(provider).pages.grants.as_deref().unwrap_or("the provider's page for connected apps")
 }
 
 fn obstacle_hint(obstacle: &Obstacle) -> &'static str {
@@ -413,14 +413,14 @@ fn unproven_hints(client: &str, profiles: &[String]) -> Vec<String> {
 
 /// Where the clients of a provider are seen to.
 pub(super) fn clients_page(provider: &str) -> &'static str {
-    provider::get(provider).clients_page.unwrap_or("the provider's page for OAuth clients")
+    provider::get(provider).pages.client.as_deref().unwrap_or("the provider's page for OAuth clients")
 }
 
 /// What can be done about a cause beyond logging in again.
 fn cause_hint(cause: &Cause, provider: &str) -> Option<String> {
     let clients = clients_page(provider);
     let provider = provider::get(provider);
-    let audience = provider.audience_page.unwrap_or("the provider's page for OAuth apps");
+    let audience = provider.pages.audience.as_deref().unwrap_or("the provider's page for OAuth apps");
     Some(match cause {
         Cause::TestingApp { .. } => {
             format!("publish the app at {audience}: a login to an app in Testing lasts 7 days")

@@ -28,7 +28,7 @@ pub struct Consent {
     /// Which account, as an e-mail address or a subject (OpenID Connect Core, 3.1.2.1).
     pub login_hint: Option<String>,
     /// The provider's own parameters. None of them can replace one of ours.
-    pub extra: Vec<(&'static str, String)>,
+    pub extra: Vec<(String, String)>,
 }
 
 /// One login through the browser, from the URL to the code. Its secrets are used once.
@@ -256,7 +256,7 @@ fn challenge(verifier: &str) -> String {
 }
 
 /// The endpoint's own query stays (RFC 6749, 3.1), except for what we say ourselves.
-fn with_parameters(endpoint: &Url, ours: &[(&str, String)], extra: &[(&'static str, String)]) -> Url {
+fn with_parameters(endpoint: &Url, ours: &[(&str, String)], extra: &[(String, String)]) -> Url {
     let is_ours = |name: &str| ours.iter().any(|(ours, _)| *ours == name);
     let kept: Vec<_> = endpoint.query_pairs().into_owned().filter(|(name, _)| !is_ours(name)).collect();
     let mut url = endpoint.clone();

@@ -76,7 +76,7 @@ pub struct Request {
     /// What the user says besides.
     pub headers: Vec<Header>,
     /// Fields that only the server may see, each with a name of ours.
-    pub secret_headers: Vec<(&'static str, SecretString)>,
+    pub secret_headers: Vec<(String, SecretString)>,
     /// The access token (RFC 6750, 2.1): in no other place than the header.
     pub bearer: Option<SecretString>,
     /// What is sent along.
@@ -328,7 +328,7 @@ mod tests {
             method: Method::Post,
             url: "https://a.example/".parse().unwrap(),
             headers: Vec::new(),
-            secret_headers: vec![("x-goog-api-key", "CANARY-KEY".into())],
+            secret_headers: vec![("x-goog-api-key".to_owned(), "CANARY-KEY".into())],
             bearer: Some("CANARY-AT".into()),
             body: Some(Body { bytes: Box::new(&b"CANARY-BODY"[..]), length: None }),
             limits: Limits { idle: Duration::from_secs(1), deadline: None },

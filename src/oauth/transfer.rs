@@ -73,7 +73,9 @@ fn prepare(client: &Client, request: Request) -> Result<(RequestBuilder, Arc<Upl
         headers.append(header.name, header.value);
     }
     for (name, value) in &request.secret_headers {
-        headers.insert(HeaderName::from_static(name), secret_value("", value)?);
+        let name =
+            HeaderName::from_bytes(name.as_bytes()).expect("the header fields of a provider are checked");
+        headers.insert(name, secret_value("", value)?);
     }
     if let Some(token) = &request.bearer {
         headers.insert(AUTHORIZATION, secret_value("Bearer ", token)?);

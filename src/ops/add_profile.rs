@@ -159,7 +159,7 @@ fn choose_client(
         }
         ClientChoice::New(new) => {
             let was_named = new.name.is_some();
-            let (facts, secret) = clients::resolve(ctx, *new)?;
+            let (facts, secret) = clients::resolve(ctx, vault, *new)?;
             let candidate = match clients::find_same(ctx, vault, &facts, secret.as_ref())? {
                 Some(stored) => Candidate::stored(vault, stored)?,
                 None => clients::candidate(ctx, facts, secret, was_named)?,

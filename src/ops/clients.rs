@@ -1,37 +1,18 @@
 //! `vault client list|show|add|rename|remove`: OAuth clients, each stored once.
 
-use std::time::Duration;
-
 use secrecy::SecretString;
-use url::Url;
 
 use super::client_secret::{client_secret, is_same_or_unnamed};
-use super::{Context, Error, Loaded, Unlocked, documents, rename};
+pub use super::issuer::Issuer;
+use super::{Context, Error, Loaded, Unlocked, documents, issuer, rename};
 use crate::domain::{
-    Client, ClientAuth, ClientName, DocumentId, Endpoints, Profile, ProfileName, RedirectUri, SealedField,
+    Client, ClientAuth, ClientName, DocumentId, Profile, ProfileName, RedirectUri, SealedField,
 };
+use crate::oauth::check_url;
 use crate::oauth::client_file::ClientFile;
-use crate::oauth::provider::{Fixed, OFFLINE, Provider};
-use crate::oauth::{check_url, discovery};
 use crate::seal::{Document, Draft, Format, Verified};
 use crate::store::{Access, Expected, Name, Revision};
 use crate::system::random_id;
-
-/// How long discovery may take.
-const DISCOVERY_LIMIT: Duration = Duration::from_secs(15);
-
-/// Who issues the tokens of a new client.
-#[derive(Clone, Debug)]
-pub enum Issuer {
-    /// A provider that we know.
-    Known(&'static Provider, &'static Fixed),
-    /// Any OpenID Connect or OAuth issuer that can be discovered.
-    ///
-    /// Text, because the provider must repeat it byte for byte.
-    Discovered(String),
-    /// A server without discovery.
-    Endpoints(Box<Endpoints>),
-}
 
 /// A client as the user describes it.
 #[derive(Debug)]
@@ -144,11 +125,15 @@ impl Candidate {
 }
 
 /// Asks the issuer what has to be known of it, and makes the client of that. Stores nothing.
-pub(super) fn resolve(ctx: Context<'_>, new: NewClient) -> Result<(Client, Option<SecretString>), Error> {
+pub(super) fn resolve(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    new: NewClient,
+) -> Result<(Client, Option<SecretString>), Error> {
     if new.client_id.is_empty() || new.client_id.bytes().any(|b| !matches!(b, 0x20..=0x7e)) {
         return Err(Error::Usage("the client id must be printable ASCII".to_owned()));
     }
-    let facts = issuer_facts(ctx, &new)?;
+    let facts = issuer::facts(ctx, vault, &new)?;
     for url in [
         Some(&facts.endpoints.authorization),
         Some(&facts.endpoints.token),
@@ -173,71 +158,6 @@ pub(super) fn resolve(ctx: Context<'_>, new: NewClient) -> Result<(Client, Optio
         secret_set_at: new.secret.is_some().then(|| ctx.clock.now()),
     };
     Ok((client, new.secret))
-}
-
-struct IssuerFacts {
-    provider: String,
-    name: ClientName,
-    issuer: String,
-    endpoints: Endpoints,
-    auth: ClientAuth,
-    auth_is_certain: bool,
-    issuer_in_response: bool,
-    offline_scope: bool,
-}
-
-fn issuer_facts(ctx: Context<'_>, new: &NewClient) -> Result<IssuerFacts, Error> {
-    Ok(match &new.issuer {
-        Issuer::Known(provider, fixed) => IssuerFacts {
-            provider: provider.id.to_owned(),
-            name: name_for(provider.id),
-            issuer: fixed.issuer.to_owned(),
-            endpoints: provider.endpoints().expect("a provider with fixed facts has endpoints"),
-            auth: provider.client_auth.unwrap_or(ClientAuth::Basic),
-            auth_is_certain: provider.client_auth.is_some(),
-            issuer_in_response: false,
-            offline_scope: false,
-        },
-        Issuer::Discovered(issuer) => {
-            let found = discovery::discover(ctx.http, issuer, new.insecure_loopback, DISCOVERY_LIMIT)?;
-            let host = host_of(&found.endpoints.token);
-            IssuerFacts {
-                name: name_for(&host),
-                provider: host,
-                auth: found.client_auth(new.secret.is_some()),
-                issuer: found.issuer,
-                endpoints: found.endpoints,
-                auth_is_certain: false,
-                issuer_in_response: found.issuer_in_response,
-                offline_scope: found.scopes_supported.iter().any(|scope| scope == OFFLINE),
-            }
-        }
-        Issuer::Endpoints(endpoints) => {
-            let host = host_of(&endpoints.token);
-            IssuerFacts {
-                name: name_for(&host),
-                provider: host,
-                issuer: endpoints.token.to_string(),
-                endpoints: (**endpoints).clone(),
-                // RFC 6749, 2.3.1: every server must support it.
-                auth: ClientAuth::Basic,
-                auth_is_certain: false,
-                issuer_in_response: false,
-                offline_scope: false,
-            }
-        }
-    })
-}
-
-fn host_of(url: &Url) -> String {
-    url.host_str().unwrap_or("provider").to_ascii_lowercase()
-}
-
-/// A client name made of a host or provider name.
-fn name_for(host: &str) -> ClientName {
-    let usable = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
-    let text: String = host.chars().filter(|c| usable(*c)).take(50).collect();
-    text.parse().unwrap_or_else(|_| "client".parse().expect("`client` is a name"))
 }
 
 /// The stored client with the same id at the same issuer, if there is one.
@@ -302,7 +222,7 @@ pub fn add(ctx: Context<'_>, vault: &Unlocked, new: NewClient) -> Result<Client,
     if let Some(name) = &new.name {
         ctx.audit.client(name);
     }
-    let (facts, secret) = resolve(ctx, new)?;
+    let (facts, secret) = resolve(ctx, vault, new)?;
     let _lock = vault.lock(ctx, Access::Exclusive)?;
     rename::finish(ctx, vault)?;
     if let Some(stored) = find_same(ctx, vault, &facts, secret.as_ref())? {

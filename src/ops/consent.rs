@@ -22,9 +22,10 @@ pub(super) fn asked_scopes(client: &Client, known: &Scopes, more: &[String]) -> 
     let named =
         more.iter().flat_map(|text| text.split_whitespace()).map(|scope| provider.expand_scope(scope));
     // A server without discovery may know nothing of OpenID Connect and refuse what it does not know.
-    let default: &[&str] = if client.is_discovered() { provider.default_scopes } else { &[] };
-    let default = default.iter().map(|scope| (*scope).to_owned());
+    let default: &[String] = if client.is_discovered() { &provider.scopes.default } else { &[] };
+    let default = default.iter().cloned();
     let lasting = client.offline_scope.then(|| provider::OFFLINE.to_owned());
+    let lasting = lasting.or_else(|| provider.scopes.offline.clone());
     for scope in default.chain(lasting).chain(named) {
         scopes.insert(&scope).map_err(|error| Error::Usage(error.to_string()))?;
     }
@@ -79,9 +80,9 @@ pub(super) fn consent(
     let hint = profile.account.label().map(str::to_owned);
     let mut extra =
         provider::get(&profile.provider).consent_parameters(hint.is_some(), &profile.scopes.asked);
-    if request.renews && !extra.iter().any(|(name, _)| *name == "prompt") {
+    if request.renews && !extra.iter().any(|(name, _)| name == "prompt") {
         // OpenID Connect Core, 3.1.2.1. Who does not know it ignores it (RFC 6749, 3.1).
-        extra.push(("prompt", "consent".to_owned()));
+        extra.push(("prompt".to_owned(), "consent".to_owned()));
     }
     let consent = Consent { scopes: profile.scopes.asked.clone(), extra, login_hint: hint };
     let flow = Flow::begin(client, &consent, listener.redirect_uri().clone());

@@ -83,7 +83,7 @@ pub fn logout(
     vault.settled_profile(ctx, name)?;
     let _vault_lock = vault.lock(ctx, Access::Shared)?;
     let profile = vault.profile(ctx, name)?;
-    let ends_siblings = !request.local_only && provider::get(&profile.facts.provider).revokes_siblings;
+    let ends_siblings = !request.local_only && provider::get(&profile.facts.provider).revoke.ends_siblings;
     let circle = match ends_siblings {
         true => Circle::of_client(ctx, vault, &profile)?,
         false => Circle::of_one(ctx, &profile)?,

@@ -126,7 +126,7 @@ fn retire_in_turn(
 
 /// Ends the token before in the provider's way.
 fn retire(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Result<Previous, Error> {
-    if provider::get(&profile.facts.provider).revokes_siblings {
+    if provider::get(&profile.facts.provider).revoke.ends_siblings {
         return Ok(Previous::Spared);
     }
     Ok(match Revoker::new(ctx, vault, profile)?.revoke_previous()? {

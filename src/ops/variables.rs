@@ -120,7 +120,7 @@ fn chosen(
     has_api_key: bool,
     more: &[(VariableName, Field)],
 ) -> BTreeMap<VariableName, Choice> {
-    let preset = provider::get(&profile.provider).default_exports.iter();
+    let preset = provider::get(&profile.provider).exports.default.iter();
     preset
         .filter(|(_, field)| has_api_key || *field != Field::ApiKey)
         .map(|(variable, field)| {

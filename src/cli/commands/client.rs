@@ -122,9 +122,10 @@ impl IssuerArgs {
 
     fn read(&self) -> Result<Issuer, Failure> {
         if let Some(issuer) = &self.issuer {
-            return Ok(provider::of_issuer(issuer)
-                .and_then(known)
-                .unwrap_or_else(|| Issuer::Discovered(issuer.clone())));
+            return Ok(match provider::of_issuer(issuer) {
+                Some(provider) => Issuer::Known { id: provider.id.clone(), given: Vec::new() },
+                None => Issuer::Discovered(issuer.clone()),
+            });
         }
         if let (Some(authorization), Some(token)) = (&self.auth_url, &self.token_url) {
             return Ok(Issuer::Endpoints(Box::new(Endpoints {
@@ -133,16 +134,13 @@ impl IssuerArgs {
             })));
         }
         let name = self.provider.as_deref().unwrap_or("google");
-        provider::find(name).and_then(known).ok_or_else(|| {
-            let names: Vec<_> = provider::ALL.iter().map(|provider| provider.id).collect();
-            Failure::usage(format!("no provider named `{name}`"))
-                .hint(format!("vault knows {}; give any other by `--issuer URL`", names.join(", ")))
-        })
+        if provider::find(name).is_none() {
+            let names: Vec<_> = provider::ids().collect();
+            return Err(Failure::usage(format!("no provider named `{name}`"))
+                .hint(format!("vault knows {}; give any other by `--issuer URL`", names.join(", "))));
+        }
+        Ok(Issuer::Known { id: name.to_owned(), given: Vec::new() })
     }
-}
-
-fn known(provider: &'static provider::Provider) -> Option<Issuer> {
-    provider.fixed.as_ref().map(|fixed| Issuer::Known(provider, fixed))
 }
 
 impl ClientArgs {
@@ -179,7 +177,7 @@ impl ClientArgs {
         let bytes = secret_input::read_bytes("the client file", path, client_file::MAX_SIZE as u64)?;
         let issuer = issuer.read()?;
         let preset = match &issuer {
-            Issuer::Known(provider, _) => provider,
+            Issuer::Known { id, .. } => provider::get(id),
             _ => &provider::GENERIC,
         };
         let file = client_file::parse(&bytes, preset).map_err(|error| {

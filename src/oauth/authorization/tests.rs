@@ -33,7 +33,7 @@ fn begin(client: &Client, scopes: &str, extra: &[(&'static str, &str)]) -> Flow 
     let consent = Consent {
         scopes: scopes.parse().unwrap(),
         login_hint: None,
-        extra: extra.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+        extra: extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
     };
     Flow::begin(client, &consent, redirect_uri())
 }

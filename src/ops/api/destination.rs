@@ -30,8 +30,7 @@ pub(super) fn is_allowed(url: &Url, profile: &Profile, client: &Client) -> bool 
 /// Whether it is an API of the provider's own: over TLS at the usual port.
 pub(super) fn is_preset(url: &Url, provider: &Provider) -> bool {
     url.scheme() == "https"
-        && url.port_or_known_default() == Some(443)
-        && url.host_str().is_some_and(|host| provider.has_api_at(host))
+        && Host::of_url(url).is_some_and(|host| provider::is_api_host(&provider.api.hosts, &host))
 }
 
 /// Whether it is where the provider is asked for the account, with the token, at every login.

@@ -30,7 +30,7 @@ pub enum Error {
         /// The host.
         host: Host,
         /// The provider.
-        provider: &'static str,
+        provider: String,
     },
     /// The request was not sent, or its answer did not come.
     #[error(transparent)]

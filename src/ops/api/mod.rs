@@ -40,7 +40,7 @@ pub struct Pass {
     /// The host that may have the token from now on, and could not have it before.
     pub allowed: Option<Host>,
     /// Header fields of the provider's own.
-    headers: Vec<(&'static str, SecretString)>,
+    headers: Vec<(String, SecretString)>,
 }
 
 /// What the profile `name` lets go along with a request to `need.url`.
@@ -120,23 +120,24 @@ fn headers(
     profile: &Loaded<Profile>,
     provider: &Provider,
     need: &Need,
-) -> Result<Vec<(&'static str, SecretString)>, super::Error> {
-    let names = provider.api_headers.as_ref().filter(|_| destination::is_preset(&need.url, provider));
-    let Some(names) = names else {
+) -> Result<Vec<(String, SecretString)>, super::Error> {
+    let names = provider.api.project_header.as_ref().zip(provider.api.api_key_header.as_ref());
+    let names = names.filter(|_| destination::is_preset(&need.url, provider));
+    let Some((project_header, api_key_header)) = names else {
         let what = match (need.api_key, &need.project) {
             (true, _) => "an API key",
             (false, Some(_)) => "a project",
             (false, None) => return Ok(Vec::new()),
         };
         let host = destination::host(&need.url)?;
-        return Err(Error::NotOfProvider { what, host, provider: provider.title }.into());
+        return Err(Error::NotOfProvider { what, host, provider: provider.title.clone() }.into());
     };
     let mut headers = Vec::new();
     if let Some(project) = need.project.as_ref().or(profile.facts.project.as_ref()) {
-        headers.push((names.project, SecretString::from(project.as_str())));
+        headers.push((project_header.clone(), SecretString::from(project.as_str())));
     }
     if need.api_key {
-        headers.push((names.api_key, reveal::of_profile(ctx, vault, profile, Field::ApiKey)?));
+        headers.push((api_key_header.clone(), reveal::of_profile(ctx, vault, profile, Field::ApiKey)?));
     }
     Ok(headers)
 }

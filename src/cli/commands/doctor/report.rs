@@ -88,6 +88,6 @@ impl StandIns {
 
 /// Whether everybody knows the host: it is of a provider that is built in.
 fn is_well_known(host: &str) -> bool {
-    let endpoints = provider::ALL.iter().filter_map(|provider| provider.endpoints());
+    let endpoints = provider::all().filter_map(|provider| provider.endpoints());
     endpoints.into_iter().any(|endpoints| endpoints.token.host_str() == Some(host))
 }

@@ -54,6 +54,7 @@ fn told(before: &Loaded<Profile>, profile: &Profile) -> String {
     if before.facts.api_key_set_at == profile.api_key_set_at {
         return format!("Profile `{name}` has this API key already");
     }
-    let page = provider::get(&profile.provider).api_keys_page.unwrap_or("the provider's page for API keys");
+    let page = provider::get(&profile.provider).pages.api_keys.as_deref();
+    let page = page.unwrap_or("the provider's page for API keys");
     format!("Profile `{name}` has the new API key. Delete the old one at {page}: until then it works")
 }
