@@ -22,6 +22,7 @@ pub mod key_slots;
 pub mod log;
 pub mod login;
 pub mod logout;
+pub mod mint;
 mod new_consent;
 pub mod passwd;
 mod recover;
