@@ -50,6 +50,7 @@ const DOORS: &[(&str, &str)] = &[
     ("src/cli/terminal.rs", "to compare what was typed twice"),
     ("src/domain/agent_protocol.rs", "onto the agent's socket"),
     ("src/domain/secret.rs", "to check what a secret may consist of"),
+    ("src/oauth/assertion.rs", "to sign with a private key"),
     ("src/oauth/authorization.rs", "to compare the state that came back"),
     ("src/oauth/https.rs", "into the request"),
     ("src/oauth/id_token.rs", "to read the claims"),

@@ -159,7 +159,8 @@ fn details(error: &ops::Error) -> Vec<String> {
         ops::Error::Unlock(unlock::Error::NoWay { attempts }) => attempts.iter().map(attempt).collect(),
         ops::Error::GrantRefused { causes, .. }
         | ops::Error::RefreshRefused { causes, .. }
-        | ops::Error::SecretRefused { causes, .. } => {
+        | ops::Error::SecretRefused { causes, .. }
+        | ops::Error::Mint(ops::mint::Error::Refused { causes, .. }) => {
             causes.iter().map(|cause| format!("likely: {cause}")).collect()
         }
         ops::Error::SlotsNotCarried { slots } => slots.iter().map(attempt).collect(),
@@ -202,6 +203,7 @@ fn code(error: &ops::Error) -> Code {
         E::Agent(_) => Code::Refused,
         E::OAuth(error) | E::NotRevoked { source: error, .. } => oauth_code(error),
         E::Api(error) => api_code(error),
+        E::Mint(error) => mint_code(error),
         E::Document { source: seal::Error::Newer { .. }, .. } => Code::Newer,
         E::NewFile(error) => new_file_code(error),
         E::Setup(error) => setup_code(error),
@@ -320,6 +322,13 @@ fn api_code(error: &ops::api::Error) -> Code {
     match error {
         E::Exchange(error) => oauth_code(error),
         E::Unavailable { .. } | E::BrokenOff { .. } => Code::Later,
+        _ => Code::Refused,
+    }
+}
+
+fn mint_code(error: &ops::mint::Error) -> Code {
+    match error {
+        ops::mint::Error::NoSource { .. } => Code::Integrity,
         _ => Code::Refused,
     }
 }

@@ -1,6 +1,7 @@
 //! What a user can do about an error: the next command to type.
 
 mod api;
+mod mint;
 mod setup;
 mod typed;
 
@@ -19,6 +20,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::Unlock(error) => return unlock_hints(error),
         E::OAuth(error) => return oauth_hints(error),
         E::Api(error) => return api::of(error),
+        E::Mint(error) => return mint::of(error),
         E::GrantRefused { profile, provider, causes, .. } => {
             return grant_hints(profile.as_str(), provider, causes);
         }

@@ -125,6 +125,12 @@ pub struct Client {
     /// Which of its keys it signs with, for a service account: the `kid` of its assertions (RFC 7515, 4.1.4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
+    /// The same of a new key that has not been proven yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id_next: Option<String>,
+    /// The same of the key before, until it is deleted at the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id_previous: Option<String>,
     /// When its present secret came into the vault, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_set_at: Option<Timestamp>,

@@ -4,12 +4,16 @@
 //! (its age, its last use, its scopes) rules some causes out and ranks the others. The limits are
 //! those of <https://developers.google.com/identity/protocols/oauth2#expiration>.
 
+mod program;
+
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ServerError, provider};
 use crate::domain::{CLOCK_TOLERANCE, Scopes};
+
+pub use program::of_program;
 
 /// How long a grant lasts while the Google app is in *Testing*.
 const TESTING_LIFE: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -105,7 +109,16 @@ pub enum Cause {
     /// A scope does not exist, or is more than was granted.
     InvalidScope,
     /// The clock of this machine is wrong.
-    ClockWrong,
+    ClockWrong {
+        /// By how much it is ahead of the provider's, if that is known.
+        ahead: Option<SignedDuration>,
+    },
+    /// The key of a service account was deleted or disabled, or belongs to another one.
+    KeyRejected,
+    /// There is no service account of that address, or no user on whose behalf it is to act.
+    ServiceAccountUnknown,
+    /// The domain has not allowed a service account to act on behalf of its users.
+    NotDelegated,
     /// The login was opened in a browser that the provider does not accept.
     BrowserRefused,
 }
@@ -158,7 +171,16 @@ impl fmt::Display for Cause {
             Self::WrongClientKind => "the OAuth client is of a kind that may not do this",
             Self::RedirectMismatch => "the redirect URI is not registered for this client",
             Self::InvalidScope => "a scope does not exist, or is more than was granted",
-            Self::ClockWrong => "the clock of this machine is wrong",
+            Self::ClockWrong { ahead } => return f.write_str(&program::clock(*ahead)),
+            Self::KeyRejected => {
+                "the key was deleted or disabled at the provider, or it is of another service account"
+            }
+            Self::ServiceAccountUnknown => {
+                "there is no such service account any more, or no such user on whose behalf it is to act"
+            }
+            Self::NotDelegated => {
+                "the domain has not allowed this service account to act on behalf of its users with these scopes"
+            }
             Self::BrowserRefused => "the provider does not accept the browser in which the login was opened",
         };
         f.write_str(text)
@@ -168,7 +190,7 @@ impl fmt::Display for Cause {
 /// The likely causes of `error`, the likeliest first; none if nothing is known about it.
 pub fn diagnose(error: &ServerError, facts: &Facts<'_>) -> Vec<Cause> {
     if let Some(cause) = told(error) {
-        return vec![cause];
+        return vec![program::with_clock(cause, error, facts.now)];
     }
     match error.error.as_str() {
         "invalid_grant" if facts.obtained_at.is_none() => vec![Cause::CodeSpent],
@@ -214,7 +236,7 @@ fn told_of_grant(words: &str) -> Option<Cause> {
     } else if says("policy_enforced") || says("account restricted") {
         Some(Cause::AdminPolicy)
     } else if says("invalid jwt") || says("timeframe") {
-        Some(Cause::ClockWrong)
+        Some(Cause::ClockWrong { ahead: None })
     } else {
         None
     }

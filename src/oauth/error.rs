@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::{Obstacle, TransportError};
@@ -136,12 +137,14 @@ pub struct ServerError {
     pub uri: Option<String>,
     /// The HTTP status it came with; 0 if it came through the browser.
     pub status: u16,
+    /// What time it was at the server, if it has said so.
+    pub date: Option<Timestamp>,
 }
 
 impl ServerError {
     /// An error with nothing but a code.
     pub fn new(error: &str, status: u16) -> Self {
-        Self { error: printable(error, 100), description: None, subtype: None, uri: None, status }
+        Self { error: printable(error, 100), description: None, subtype: None, uri: None, status, date: None }
     }
 
     /// The same error with this description.
@@ -153,6 +156,12 @@ impl ServerError {
     /// The same error with this finer code.
     pub fn with_subtype(mut self, text: Option<&str>) -> Self {
         self.subtype = shown(text);
+        self
+    }
+
+    /// The same error, told at this time by the server's clock.
+    pub fn at(mut self, date: Option<Timestamp>) -> Self {
+        self.date = date;
         self
     }
 

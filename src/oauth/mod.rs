@@ -1,5 +1,6 @@
 //! Speaks OAuth 2.0 with providers: the requests, the answers, and what an answer means.
 
+pub mod assertion;
 pub mod authorization;
 pub mod callback;
 pub mod client_file;
@@ -8,6 +9,7 @@ pub mod discovery;
 mod error;
 mod https;
 pub mod id_token;
+pub mod impersonation;
 mod json;
 mod obstacle;
 pub mod provider;
@@ -15,6 +17,7 @@ pub mod resource;
 pub mod revocation;
 #[cfg(test)]
 mod script;
+pub mod service_account;
 pub mod token_endpoint;
 mod transfer;
 pub mod userinfo;

@@ -2,6 +2,7 @@
 
 mod answer;
 
+pub(super) use answer::is_token;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -81,6 +82,61 @@ pub fn exchange_code(
     ask(http, credentials, form, timeout)
 }
 
+/// Asks for an access token in the client's own right (RFC 6749, 4.4.2): one request, no second try. A refresh
+/// token in the answer is of no use, since the same can be asked again.
+///
+/// # Errors
+///
+/// As [`refresh`].
+pub fn client_credentials(
+    http: &dyn Http,
+    credentials: &Credentials<'_>,
+    scope: Option<&str>,
+    timeout: Duration,
+) -> Result<TokenAnswer, Error> {
+    let mut form: Form = vec![("grant_type", "client_credentials".into())];
+    form.extend(scope.map(|scope| ("scope", scope.into())));
+    ask(http, credentials, form, timeout)
+}
+
+/// Exchanges an assertion for an access token (RFC 7523, 2.1): one request, no second try. The assertion says who
+/// asks, so that there is no other authentication.
+///
+/// # Errors
+///
+/// As [`refresh`].
+pub fn jwt_bearer(
+    http: &dyn Http,
+    credentials: &Credentials<'_>,
+    assertion: &SecretString,
+    timeout: Duration,
+) -> Result<TokenAnswer, Error> {
+    ask(http, credentials, assertion_form(assertion), timeout)
+}
+
+/// Exchanges an assertion that names a `target_audience` for an ID token: one request, no second try.
+///
+/// # Errors
+///
+/// As [`refresh`].
+pub fn jwt_bearer_id_token(
+    http: &dyn Http,
+    credentials: &Credentials<'_>,
+    assertion: &SecretString,
+    timeout: Duration,
+) -> Result<SecretString, Error> {
+    let url = credentials.binding.token_endpoint.clone().ok_or_else(|| unnamed("token endpoint"))?;
+    let (request, response) = post(http, credentials, url, assertion_form(assertion), timeout)?;
+    let members = judge_error(&response, &sent_secrets(&request))?.0;
+    let token = members.text("id_token").filter(|text| is_token(text));
+    token.map(SecretString::from).ok_or_else(|| Error::nonsense("the token answer has no ID token"))
+}
+
+fn assertion_form(assertion: &SecretString) -> Form {
+    const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+    vec![("grant_type", GRANT_TYPE.into()), ("assertion", assertion.clone())]
+}
+
 /// The fields of a request (RFC 6749, appendix B).
 pub(super) type Form = Vec<(&'static str, SecretString)>;
 
@@ -127,6 +183,8 @@ fn authenticate(
             return Some(Authorization::Basic { id: client_id.to_owned(), secret: secret.clone() });
         }
         (Some(ClientAuth::Post), Some(secret)) => form.push(("client_secret", secret.clone())),
+        // RFC 7521, 4.1: the assertion names the client.
+        (Some(ClientAuth::Assertion), _) => return None,
         // Without a secret, or without a way to prove it, the client is a public one: RFC 6749, 3.2.1.
         _ => {}
     }
@@ -148,8 +206,14 @@ pub(super) fn sent_secrets(request: &Request) -> Vec<&SecretString> {
     secrets
 }
 
-/// What the answer as a whole means. An error member counts first, whatever the status.
+/// What the answer as a whole means.
 fn judge(response: &Response, sent: &[&SecretString]) -> Result<TokenAnswer, Error> {
+    let (members, is_whole) = judge_error(response, sent)?;
+    answer::read(&members, is_whole, response.date)
+}
+
+/// The members of a success, and whether they are all. An error member counts first, whatever the status.
+fn judge_error(response: &Response, sent: &[&SecretString]) -> Result<(Members, bool), Error> {
     let status = response.status;
     if response.is_redirect() {
         return Err(redirected("token", status));
@@ -162,7 +226,7 @@ fn judge(response: &Response, sent: &[&SecretString]) -> Result<TokenAnswer, Err
         return Err(weigh(error, response));
     }
     if response.is_success() {
-        return answer::read(&members, is_whole, response.date);
+        return Ok((members, is_whole));
     }
     Err(refused_or_odd("token", response, sent))
 }
@@ -193,7 +257,7 @@ pub(super) fn weigh(error: ServerError, response: &Response) -> Error {
         | "rate_limit_exceeded" => {
             Error::Unavailable { status: response.status, retry_after: response.retry_after }
         }
-        _ => Error::Refused(error),
+        _ => Error::Refused(error.at(response.date)),
     }
 }
 
@@ -229,7 +293,7 @@ fn redacted(text: &str, sent: &[&SecretString]) -> String {
 }
 
 /// An error page that is no OAuth error. Its first words help people; a token is never among them.
-fn unexpected(endpoint: &str, response: &Response, sent: &[&SecretString]) -> String {
+pub(super) fn unexpected(endpoint: &str, response: &Response, sent: &[&SecretString]) -> String {
     let what =
         format!("the {endpoint} endpoint answers with HTTP status {} and no OAuth error", response.status);
     let body = String::from_utf8_lossy(&response.body);

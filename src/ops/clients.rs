@@ -155,6 +155,8 @@ pub(super) fn resolve(
         issuer_in_response: facts.issuer_in_response,
         offline_scope: facts.offline_scope,
         key_id: None,
+        key_id_next: None,
+        key_id_previous: None,
         secret_set_at: new.secret.is_some().then(|| ctx.clock.now()),
     };
     Ok((client, new.secret))

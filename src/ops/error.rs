@@ -53,6 +53,9 @@ pub enum Error {
     /// A request to an API did not do what was asked.
     #[error(transparent)]
     Api(#[from] super::api::Error),
+    /// A profile that needs no person gets no token, or was not made.
+    #[error(transparent)]
+    Mint(#[from] super::mint::Error),
     /// A document is refused.
     #[error("{document} cannot be trusted")]
     Document {

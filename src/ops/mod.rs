@@ -23,6 +23,7 @@ pub mod key_slots;
 pub mod log;
 pub mod login;
 pub mod logout;
+pub mod mint;
 mod new_consent;
 pub mod passwd;
 pub mod providers;

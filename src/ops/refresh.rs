@@ -1,7 +1,7 @@
 //! A refresh that loses nothing: room before the request, safety before the answer.
 
 use std::cell::Cell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,7 +9,9 @@ use secrecy::{ExposeSecret, SecretString};
 use super::audit::Source;
 use super::token::Request;
 use super::turn::in_turn;
-use super::{Context, Error, Loaded, Notice, Unlocked, cache, client_secret, documents, rescue, successor};
+use super::{
+    Context, Error, Loaded, Notice, Unlocked, cache, client_secret, documents, mint, rescue, successor,
+};
 use crate::domain::{
     AccessToken, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName,
     SealedField,
@@ -26,6 +28,9 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// How long the first try may take, so that time is left for the second.
 const FIRST_TRY_LIMIT: Duration = Duration::from_secs(20);
 
+/// What a request gets even if what came before it has taken all the time.
+const LEAST_LIMIT: Duration = Duration::from_secs(5);
+
 /// Asks the provider for a new access token, unless another process has just done so.
 pub(super) fn refresh(
     ctx: Context<'_>,
@@ -39,7 +44,7 @@ pub(super) fn refresh(
             ctx.audit.token(Source::Cached);
             return Ok(token);
         }
-        let token = Turn::prepare(ctx, vault, profile, uncertain, SealedField::ClientSecret)?.take()?;
+        let token = renew(ctx, vault, profile, uncertain, SealedField::ClientSecret)?;
         ctx.audit.token(Source::Refreshed);
         warn_if_short(ctx, &token, request.min_ttl);
         Ok(token)
@@ -60,8 +65,22 @@ pub(super) fn prove(
             let why = "it links another client now";
             return Err(Error::LoginNeeded { profile: name.clone(), why });
         }
-        Turn::prepare(ctx, vault, profile, uncertain, secret)?.take().map(|_| ())
+        renew(ctx, vault, profile, uncertain, secret).map(|_| ())
     })
+}
+
+/// A new token in the way of the profile: with its refresh token, or without a person.
+fn renew(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: Loaded<Profile>,
+    uncertain: bool,
+    secret: SealedField,
+) -> Result<AccessToken, Error> {
+    match profile.facts.grant_type.needs_person() {
+        true => Turn::prepare(ctx, vault, profile, uncertain, secret)?.take(),
+        false => mint::renew(ctx, vault, &profile, secret),
+    }
 }
 
 /// A token that another process has obtained while we waited, or a fresh one.
@@ -388,8 +407,17 @@ pub(super) fn ask_twice<T>(
     ctx: Context<'_>,
     send: impl Fn(Duration) -> Result<T, oauth::Error>,
 ) -> Result<T, oauth::Error> {
-    let begun = ctx.clock.instant();
-    let first = send(FIRST_TRY_LIMIT);
+    ask_twice_since(ctx, ctx.clock.instant(), send)
+}
+
+/// The same for what began at `begun`: with all that came before, it takes no longer.
+pub(super) fn ask_twice_since<T>(
+    ctx: Context<'_>,
+    begun: Instant,
+    send: impl Fn(Duration) -> Result<T, oauth::Error>,
+) -> Result<T, oauth::Error> {
+    let spent = ctx.clock.instant().duration_since(begun);
+    let first = send(REQUEST_LIMIT.saturating_sub(spent).clamp(LEAST_LIMIT, FIRST_TRY_LIMIT));
     let Err(oauth::Error::Lost { .. }) = first else { return first };
     let left = REQUEST_LIMIT.saturating_sub(ctx.clock.instant().duration_since(begun));
     if left.is_zero() {

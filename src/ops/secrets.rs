@@ -196,6 +196,8 @@ mod tests {
             issuer_in_response: false,
             offline_scope: false,
             key_id: None,
+            key_id_next: None,
+            key_id_previous: None,
             secret_set_at: since,
         };
         let facts = clients::Facts { id: id(), client, secrets: secrets.to_vec() };

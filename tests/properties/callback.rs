@@ -55,6 +55,8 @@ fn begin() -> Flow {
         issuer_in_response: false,
         offline_scope: false,
         key_id: None,
+        key_id_next: None,
+        key_id_previous: None,
         secret_set_at: None,
     };
     Flow::begin(&client, &Consent::default(), "http://127.0.0.1:4000/".parse().unwrap())

@@ -21,6 +21,8 @@ fn client(issuer: &str, issuer_in_response: bool) -> Client {
         issuer_in_response,
         offline_scope: false,
         key_id: None,
+        key_id_next: None,
+        key_id_previous: None,
         secret_set_at: None,
     }
 }

@@ -62,6 +62,8 @@ fn flow_to(redirect_uri: &RedirectUri) -> Flow {
         issuer_in_response: false,
         offline_scope: false,
         key_id: None,
+        key_id_next: None,
+        key_id_previous: None,
         secret_set_at: None,
     };
     Flow::begin(&client, &Consent::default(), redirect_uri.clone())

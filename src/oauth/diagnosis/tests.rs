@@ -111,7 +111,7 @@ fn what_the_server_says_is_the_only_cause() {
             "invalid_grant",
             "Invalid JWT: Token must be a short-lived token and in a reasonable timeframe",
             "",
-            Cause::ClockWrong,
+            Cause::ClockWrong { ahead: None },
         ),
         ("deleted_client", "The OAuth client was deleted.", "", Cause::ClientDeleted),
         ("disabled_client", "The OAuth client was disabled.", "", Cause::ClientDisabled),

@@ -77,7 +77,7 @@ fn refresh_token(members: &Members) -> Result<Option<SecretString>, Error> {
 }
 
 /// Visible ASCII: what fits into a header, a form and a variable, whatever is around it.
-fn is_token(text: &str) -> bool {
+pub(in crate::oauth) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_TOKEN && text.bytes().all(|b| b.is_ascii_graphic())
 }
 

@@ -1,0 +1,287 @@
+//! Tokens that need no person: asked for in the client's own right, with the key of a service account, or by the
+//! right of another profile to act as one.
+//!
+//! A request replaces nothing at the provider, so that nothing is lost if its answer is: no room is reserved, and
+//! nothing but the cache is written.
+
+mod error;
+mod source;
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::{Context, Error as OpsError, Loaded, Notice, Unlocked, cache, documents, refresh};
+use crate::domain::{
+    AccessToken, Binding, Client, ClientAuth, DocumentId, GrantType, Profile, Scopes, SealedField,
+};
+use crate::oauth::assertion::{Purpose, SigningKey, Statement};
+use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
+use crate::oauth::{self, ServerError, diagnosis, impersonation, provider};
+use crate::store::Name;
+
+pub use error::{Error, Reason};
+pub(super) use source::{by_id, check as check_source, users as users_of};
+
+/// An access token of `profile` with `scopes`, asked for now. The caller has the profile's turn, and caches it.
+///
+/// # Errors
+///
+/// As the provider says: [`Error`]; and for impersonation all that may go wrong with the token of the source.
+#[allow(dead_code, reason = "for `vault token --scope`")]
+pub(super) fn access_token(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Profile,
+    scopes: &Scopes,
+) -> Result<AccessToken, OpsError> {
+    applicant(ctx, vault, profile, SealedField::ClientSecret)?.access_token(ctx, vault, profile, scopes)
+}
+
+/// An ID token of `profile` for `audience`, asked for now. The caller has the profile's turn, and checks it.
+///
+/// # Errors
+///
+/// As [`access_token`]; [`Error::NoIdToken`] for client credentials, which stand for no account.
+#[allow(dead_code, reason = "for `vault token --id-token`")]
+pub(super) fn id_token(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Profile,
+    audience: &str,
+) -> Result<SecretString, OpsError> {
+    applicant(ctx, vault, profile, SealedField::ClientSecret)?.id_token(ctx, vault, profile, audience)
+}
+
+/// A new token with all that the profile was granted, in the cache. The caller has the profile's turn.
+pub(super) fn renew(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+    secret: SealedField,
+) -> Result<AccessToken, OpsError> {
+    let facts = &profile.facts;
+    let grant = refresh::usable_grant(ctx, facts)?;
+    let applicant = applicant(ctx, vault, facts, secret)?;
+    let token = applicant.access_token(ctx, vault, facts, &facts.scopes.granted)?;
+    cache::keep(ctx, vault, profile, &grant, &applicant.client.issuer, &token);
+    Ok(token)
+}
+
+/// The client of `profile`, with the one of its secrets that is to be used; none is opened where another profile
+/// does the asking.
+fn applicant(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Profile,
+    which: SealedField,
+) -> Result<Applicant, OpsError> {
+    let (name, client) = vault.client(ctx, &profile.client)?;
+    if matches!(profile.grant_type, GrantType::Impersonation { .. }) {
+        return Ok(Applicant {
+            binding: client.facts.binding(),
+            secret: None,
+            key_id: None,
+            client: client.facts,
+        });
+    }
+    let opened = client.document.open(&vault.keys, which, &client.facts.binding());
+    let (secret, binding) = opened.map_err(documents::refused(&Name::Client(name)))?;
+    let key_id = match which {
+        SealedField::ClientSecretNext => client.facts.key_id_next.clone(),
+        _ => client.facts.key_id.clone(),
+    };
+    Ok(Applicant { binding, secret: Some(secret), key_id, client: client.facts })
+}
+
+/// A client that asks, with all that it needs for that.
+pub(super) struct Applicant {
+    /// Where the secret goes, as its seal says.
+    pub(super) binding: Binding,
+    pub(super) secret: Option<SecretString>,
+    pub(super) key_id: Option<String>,
+    pub(super) client: Client,
+}
+
+impl Applicant {
+    /// An access token of `profile` with `scopes`; the provider's own choice if there are none.
+    pub(super) fn access_token(
+        &self,
+        ctx: Context<'_>,
+        vault: &Unlocked,
+        profile: &Profile,
+        scopes: &Scopes,
+    ) -> Result<AccessToken, OpsError> {
+        match &profile.grant_type {
+            GrantType::AuthorizationCode => Err(needs_person(profile)),
+            GrantType::ClientCredentials => {
+                let answer =
+                    self.with_secret(ctx, scopes).map_err(|error| self.judge(ctx, profile, error))?;
+                Ok(of_answer(ctx, profile, &answer, scopes))
+            }
+            GrantType::JwtBearer { subject } => {
+                let scope = scopes.to_string();
+                let answer = self
+                    .with_assertion(
+                        ctx,
+                        subject.as_deref(),
+                        Purpose::AccessToken(&scope),
+                        |assertion, limit| {
+                            token_endpoint::jwt_bearer(ctx.http, &self.credentials(), assertion, limit)
+                        },
+                    )
+                    .map_err(|error| self.judge(ctx, profile, error))?;
+                Ok(of_answer(ctx, profile, &answer, scopes))
+            }
+            GrantType::Impersonation { lifetime_s, .. } => {
+                let now = ctx.clock.now();
+                let issued = self.as_account(ctx, vault, profile, |target, limit| {
+                    impersonation::access_token(ctx.http, target, scopes, *lifetime_s, now, limit)
+                })?;
+                let now = ctx.clock.now();
+                Ok(AccessToken {
+                    value: issued.access_token,
+                    obtained_at: now,
+                    expires_at: issued.expires_in.and_then(|life| now.checked_add(life).ok()),
+                    scopes: scopes.clone(),
+                })
+            }
+        }
+    }
+
+    /// An ID token of `profile` for `audience`.
+    #[allow(dead_code, reason = "for `vault token --id-token`")]
+    fn id_token(
+        &self,
+        ctx: Context<'_>,
+        vault: &Unlocked,
+        profile: &Profile,
+        audience: &str,
+    ) -> Result<SecretString, OpsError> {
+        match &profile.grant_type {
+            GrantType::AuthorizationCode => Err(needs_person(profile)),
+            GrantType::ClientCredentials => Err(Error::NoIdToken { profile: profile.name.clone() }.into()),
+            // It is about the service account itself: a user on whose behalf it acts is not named.
+            GrantType::JwtBearer { .. } => self
+                .with_assertion(ctx, None, Purpose::IdToken(audience), |assertion, limit| {
+                    token_endpoint::jwt_bearer_id_token(ctx.http, &self.credentials(), assertion, limit)
+                })
+                .map_err(|error| self.judge(ctx, profile, error)),
+            GrantType::Impersonation { .. } => self.as_account(ctx, vault, profile, |target, limit| {
+                impersonation::id_token(ctx.http, target, audience, limit)
+            }),
+        }
+    }
+
+    fn credentials(&self) -> Credentials<'_> {
+        Credentials { binding: &self.binding, secret: self.secret.as_ref() }
+    }
+
+    /// RFC 6749, 4.4.
+    fn with_secret(&self, ctx: Context<'_>, scopes: &Scopes) -> Result<TokenAnswer, oauth::Error> {
+        let scope = scopes.to_string();
+        let scope = (!scope.is_empty()).then_some(scope.as_str());
+        refresh::ask_twice(ctx, |limit| {
+            token_endpoint::client_credentials(ctx.http, &self.credentials(), scope, limit)
+        })
+    }
+
+    /// RFC 7523, 2.1. Each request brings an assertion of its own.
+    fn with_assertion<T>(
+        &self,
+        ctx: Context<'_>,
+        subject: Option<&str>,
+        purpose: Purpose<'_>,
+        send: impl Fn(&SecretString, Duration) -> Result<T, oauth::Error>,
+    ) -> Result<T, oauth::Error> {
+        let unnamed =
+            |what| oauth::Error::Policy { what: format!("the sealed key does not name its {what}") };
+        let issuer = self.binding.client_id.as_deref().ok_or_else(|| unnamed("service account"))?;
+        let audience = self.binding.token_endpoint.as_ref().ok_or_else(|| unnamed("token endpoint"))?;
+        let pem = self.secret.as_ref().filter(|_| self.binding.client_auth == Some(ClientAuth::Assertion));
+        let pem =
+            pem.ok_or_else(|| oauth::Error::Policy { what: "the client has no key to sign with".into() })?;
+        let key = SigningKey::from_pem(pem)
+            .map_err(|error| oauth::Error::Policy { what: format!("the stored key cannot sign: {error}") })?;
+        let statement = Statement { issuer, audience: audience.as_str(), subject, purpose };
+        refresh::ask_twice(ctx, |limit| {
+            send(&statement.sign(&key, self.key_id.as_deref(), ctx.clock.now())?, limit)
+        })
+    }
+
+    /// Asks with the token of the source. One that is refused although it looked good was revoked meanwhile: the
+    /// source gets a new one, once.
+    fn as_account<T>(
+        &self,
+        ctx: Context<'_>,
+        vault: &Unlocked,
+        profile: &Profile,
+        send: impl Fn(&impersonation::Target<'_>, Duration) -> Result<T, oauth::Error>,
+    ) -> Result<T, OpsError> {
+        let GrantType::Impersonation { service_account, source, endpoint, delegates, .. } =
+            &profile.grant_type
+        else {
+            return Err(needs_person(profile));
+        };
+        let begun = ctx.clock.instant();
+        oauth::check_url(endpoint, self.client.insecure_loopback)?;
+        let source = source::Source::find(ctx, vault, &profile.name, source)?;
+        let ask = |is_fresh| {
+            let token = source.token(ctx, vault, is_fresh)?;
+            let target = impersonation::Target { account: endpoint, delegates, bearer: &token.value };
+            Ok::<_, OpsError>(refresh::ask_twice_since(ctx, begun, |limit| send(&target, limit)))
+        };
+        let answer = match ask(false)? {
+            Err(oauth::Error::Refused(server)) if server.status == 401 => ask(true)?,
+            answer => answer,
+        };
+        answer.map_err(|error| match error {
+            oauth::Error::Refused(server) => Error::NotAllowed {
+                profile: profile.name.clone(),
+                service_account: service_account.clone(),
+                asked: delegates.first().unwrap_or(service_account).clone(),
+                asker: source.name.clone(),
+                member: source.member(),
+                reason: Reason::of(&server),
+                server,
+            }
+            .into(),
+            error => error.into(),
+        })
+    }
+
+    /// What the refusal of a token endpoint means for whoever asked.
+    fn judge(&self, ctx: Context<'_>, profile: &Profile, error: oauth::Error) -> OpsError {
+        match error {
+            oauth::Error::Refused(server) => self.refused(ctx, profile, server).into(),
+            // What came with it would be of no use: nothing is ever replaced.
+            oauth::Error::Nonsense { what, .. } => oauth::Error::Nonsense { what, rotated: None }.into(),
+            error => error.into(),
+        }
+    }
+
+    fn refused(&self, ctx: Context<'_>, profile: &Profile, server: ServerError) -> Error {
+        Error::Refused {
+            profile: profile.name.clone(),
+            client: self.client.name.clone(),
+            provider: self.client.provider.clone(),
+            grant_type: profile.grant_type.clone(),
+            causes: diagnosis::of_program(&server, ctx.clock.now(), &profile.grant_type),
+            server,
+        }
+    }
+}
+
+fn needs_person(profile: &Profile) -> OpsError {
+    OpsError::LoginNeeded { profile: profile.name.clone(), why: "its tokens come from a person's consent" }
+}
+
+/// The token of an answer. What it is good for, where the provider does not say otherwise, is what was asked.
+fn of_answer(ctx: Context<'_>, profile: &Profile, answer: &TokenAnswer, asked: &Scopes) -> AccessToken {
+    let scopes = answer.scope.clone().unwrap_or_else(|| asked.clone());
+    let missing = provider::get(&profile.provider).missing_scopes(asked, &scopes);
+    if !missing.is_empty() {
+        ctx.notices.notice(&Notice::ScopesMissing { missing });
+    }
+    refresh::access_token(answer, scopes, ctx.clock.now())
+}
