@@ -38,6 +38,8 @@ pub struct Config {
     pub expires_in: u64,
     /// The life of a grant in seconds, told as `refresh_token_expires_in`; `None` is without end.
     pub refresh_token_expires_in: Option<u64>,
+    /// Further paths at which endpoints are served, as other providers have them.
+    pub places: Vec<(String, Endpoint)>,
     /// Merged (RFC 7396) into the claims of every ID token.
     pub id_token_claims: Value,
     /// Merged (RFC 7396) into the successful answers of an endpoint, in this order.
@@ -70,6 +72,7 @@ impl Default for Config {
             scopes: None,
             expires_in: 3599,
             refresh_token_expires_in: None,
+            places: Vec::new(),
             id_token_claims: json!({}),
             amendments: Vec::new(),
             frozen_at: None,

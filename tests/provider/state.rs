@@ -135,6 +135,9 @@ impl State {
 
     /// OIDC Discovery 4 puts its path behind the issuer's, RFC 8414, 3.1 before it.
     pub(super) fn endpoint(&self, path: &str) -> Endpoint {
+        if let Some((_, endpoint)) = self.config.places.iter().find(|(place, _)| place == path) {
+            return *endpoint;
+        }
         let tenant = &self.config.issuer_path;
         match path {
             "/authorize" => Endpoint::Authorize,
