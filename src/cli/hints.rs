@@ -10,6 +10,7 @@ use crate::oauth::diagnosis::Cause;
 use crate::oauth::{self, Obstacle, provider};
 use crate::system::NewFileError;
 use crate::{ops, store, unlock};
+pub(super) use mint::SERVICE_ACCOUNTS_PAGE;
 pub(super) use typed::typed;
 
 /// What can be done about `error`, one line each.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::provider_secrets;
-use crate::domain::{Client, KeySlot, Profile, SealedField, SlotKind};
+use crate::domain::{Client, GrantType, KeySlot, Profile, SealedField, SlotKind};
 use crate::ops::clients;
 use crate::ops::registry::{Facts, Listed};
 use crate::ops::status::{ProfileStatus, Status};
@@ -24,6 +24,9 @@ pub(super) fn facts_of(facts: &Facts) -> Value {
     value["client"] = json!(facts.client);
     value["has_api_key"] = json!(facts.holds(SealedField::ApiKey));
     value["has_previous_refresh_token"] = json!(facts.holds(SealedField::RefreshTokenPrevious));
+    if !facts.profile.grant_type.needs_person() {
+        value["source"] = json!(facts.source);
+    }
     value["default"] = json!(facts.is_default);
     value
 }
@@ -31,6 +34,17 @@ pub(super) fn facts_of(facts: &Facts) -> Value {
 /// The facts of a profile that was just made or changed. Its client is its document there.
 pub(super) fn profile(profile: &Profile) -> Value {
     serde_json::to_value(profile).unwrap_or(Value::Null)
+}
+
+/// How the tokens of a profile come about, in a few words.
+pub(super) fn way(grant_type: &GrantType) -> String {
+    match grant_type {
+        GrantType::AuthorizationCode => "login".to_owned(),
+        GrantType::ClientCredentials => "client credentials".to_owned(),
+        GrantType::JwtBearer { subject: None } => "service account key".to_owned(),
+        GrantType::JwtBearer { subject: Some(user) } => format!("service account key, on behalf of {user}"),
+        GrantType::Impersonation { service_account, .. } => format!("impersonation of {service_account}"),
+    }
 }
 
 /// A client in a list.

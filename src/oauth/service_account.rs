@@ -54,6 +54,19 @@ pub fn parse(bytes: &[u8]) -> Result<KeyFile, Error> {
     })
 }
 
+/// Where Google's tokens were issued before, as key files from that time still say.
+const FORMER: [&str; 3] = [
+    "https://accounts.google.com/o/oauth2/token",
+    "https://www.googleapis.com/oauth2/v3/token",
+    "https://www.googleapis.com/oauth2/v4/token",
+];
+
+/// Whether a key file that names `token_uri` is one whose tokens are issued at `known`.
+pub fn is_issued_at(token_uri: &Url, known: &Url) -> bool {
+    let is_google = known.as_str() == "https://oauth2.googleapis.com/token";
+    token_uri == known || (is_google && FORMER.contains(&token_uri.as_str()))
+}
+
 /// Whether `text` can be the address of a service account: a name, `@` and a host, in the letters of both.
 pub fn is_address(text: &str) -> bool {
     let is_plain = |part: &str| {

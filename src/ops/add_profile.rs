@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use super::clients::{self, Candidate, NewClient};
 use super::consent::{Request, asked_scopes, consent};
 use super::login::{self, Party, Place};
-use super::{Context, Error, Unlocked, documents, recover, rename};
+use super::{Context, Error, Unlocked, documents, mint, recover, rename};
 use crate::domain::{Account, ClientName, GrantType, Profile, ProfileName, ScopeRecord, Scopes};
 use crate::store::Access;
 use crate::system::random_id;
@@ -75,12 +75,12 @@ pub fn add_profile(
 }
 
 /// The older half of an interrupted rename of a client is no client to choose from.
-fn finish_renames(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
+pub(super) fn finish_renames(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
     let _lock = vault.lock(ctx, Access::Exclusive)?;
     rename::finish(ctx, vault).map(|_| ())
 }
 
-fn check_free(ctx: Context<'_>, name: &ProfileName) -> Result<(), Error> {
+pub(super) fn check_free(ctx: Context<'_>, name: &ProfileName) -> Result<(), Error> {
     if ctx.store.profiles()?.contains(name) {
         return Err(Error::ProfileExists { name: name.to_string() });
     }
@@ -88,16 +88,17 @@ fn check_free(ctx: Context<'_>, name: &ProfileName) -> Result<(), Error> {
 }
 
 /// What will be stored if everything goes well.
-struct Plan {
-    profile: Profile,
-    candidate: Candidate,
-    api_key: Option<SecretString>,
-    client_was_named: bool,
+pub(super) struct Plan {
+    pub(super) profile: Profile,
+    pub(super) candidate: Candidate,
+    pub(super) api_key: Option<SecretString>,
+    pub(super) client_was_named: bool,
 }
 
 impl Plan {
     fn make(ctx: Context<'_>, vault: &Unlocked, new: NewProfile, more: &[String]) -> Result<Self, Error> {
         let (candidate, client_was_named) = choose_client(ctx, vault, new.client)?;
+        mint::check_client(&candidate.facts, &GrantType::AuthorizationCode)?;
         let provider = candidate.facts.provider.clone();
         let scopes: Vec<String> = new.scopes.iter().chain(more).cloned().collect();
         let asked = asked_scopes(&candidate.facts, &Scopes::default(), &scopes)?;
@@ -120,7 +121,7 @@ impl Plan {
 
     /// What stands in the store may have changed while the user was in the browser. The caller holds
     /// the vault lock alone.
-    fn party(mut self, ctx: Context<'_>, vault: &Unlocked) -> Result<Party, Error> {
+    pub(super) fn party(mut self, ctx: Context<'_>, vault: &Unlocked) -> Result<Party, Error> {
         rename::finish(ctx, vault)?;
         recover::recover(ctx, vault, &self.profile.name)?;
         check_free(ctx, &self.profile.name)?;
@@ -145,7 +146,7 @@ impl Plan {
     }
 }
 
-fn choose_client(
+pub(super) fn choose_client(
     ctx: Context<'_>,
     vault: &Unlocked,
     choice: ClientChoice,

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::client_secret::{client_secret, is_same_or_unnamed};
 pub use super::issuer::Issuer;
-use super::{Context, Error, Loaded, Unlocked, documents, issuer, rename};
+use super::{Context, Error, Loaded, Unlocked, documents, issuer, mint, rename};
 use crate::domain::{
     Client, ClientAuth, ClientName, DocumentId, Profile, ProfileName, RedirectUri, SealedField,
 };
@@ -31,6 +31,8 @@ pub struct NewClient {
     pub redirect_uri: Option<RedirectUri>,
     /// Whether `http:` on loopback hosts is fine.
     pub insecure_loopback: bool,
+    /// What its key file says beside the key, if it is a service account.
+    pub key: Option<mint::KeyFacts>,
 }
 
 impl NewClient {
@@ -44,6 +46,7 @@ impl NewClient {
             auth: None,
             redirect_uri: None,
             insecure_loopback: false,
+            key: None,
         }
     }
 }
@@ -134,6 +137,9 @@ pub(super) fn resolve(
         return Err(Error::Usage("the client id must be printable ASCII".to_owned()));
     }
     let facts = issuer::facts(ctx, vault, &new)?;
+    if let Some(key) = &new.key {
+        key.check(&facts.endpoints.token, &facts.provider)?;
+    }
     for url in [
         Some(&facts.endpoints.authorization),
         Some(&facts.endpoints.token),

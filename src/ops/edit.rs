@@ -2,10 +2,12 @@
 
 use secrecy::SecretString;
 
+use super::add_program::new_grant;
 use super::turn::in_turn;
-use super::{Context, Error, Loaded, Unlocked, client_secret, documents, rescue};
+use super::{Context, Error, Loaded, Unlocked, client_secret, documents, mint, rescue};
 use crate::domain::{
-    Account, Binding, ClientName, Field, Host, Profile, ProfileName, SealedField, Use, VariableName,
+    Account, Binding, ClientName, Field, GrantType, Host, Profile, ProfileName, SealedField, Use,
+    VariableName,
 };
 use crate::seal::{Draft, Format};
 use crate::store::{Expected, Name};
@@ -81,6 +83,7 @@ pub fn edit(
             facts.project = project;
         }
         if let Some(account) = changes.account {
+            check_account(&facts)?;
             draft = relink_account(profile, &mut facts, account, draft);
         }
         let loses_key = changes.api_key.is_none()
@@ -134,9 +137,17 @@ fn link(
         Err(Error::ClientMissing { .. }) => None,
         Err(error) => return Err(error),
     };
+    if matches!(facts.grant_type, GrantType::Impersonation { .. }) {
+        return Err(mint::Error::Fixed { profile: facts.name.clone(), what: "the client" }.into());
+    }
+    mint::check_client(&new.facts, &facts.grant_type)?;
     facts.client = new.document.id().clone();
     facts.provider.clone_from(&new.facts.provider);
-    facts.grant = None;
+    // Without a person nothing is lost: the new client asks in the same way. Tokens of the old one do not count.
+    facts.grant = (!facts.grant_type.needs_person()).then(|| new_grant(ctx));
+    if facts.grant_type == (GrantType::JwtBearer { subject: None }) {
+        facts.account = Account { email: Some(new.facts.client_id.clone()), subject: None };
+    }
     let draft = forget_tokens(draft);
     if old == Some(new.facts.issuer) {
         return Ok(draft);
@@ -147,6 +158,14 @@ fn link(
     Ok(draft.without(SealedField::ApiKey))
 }
 
+/// Whose tokens they are follows from how they come about, where that names an account.
+fn check_account(profile: &Profile) -> Result<(), mint::Error> {
+    match profile.grant_type {
+        GrantType::AuthorizationCode | GrantType::ClientCredentials => Ok(()),
+        _ => Err(mint::Error::Fixed { profile: profile.name.clone(), what: "the account" }),
+    }
+}
+
 /// Another account needs another grant; the same one, spelt differently, keeps it.
 fn relink_account(profile: &Loaded<Profile>, facts: &mut Profile, account: String, draft: Draft) -> Draft {
     let is_same = profile.facts.account.email.as_ref().is_some_and(|old| old.eq_ignore_ascii_case(&account));
@@ -154,7 +173,10 @@ fn relink_account(profile: &Loaded<Profile>, facts: &mut Profile, account: Strin
         return draft;
     }
     facts.account = Account { email: Some(account), subject: None };
-    facts.grant = None;
+    // In its own right a client has no account: this is only what to call it.
+    if facts.grant_type.needs_person() {
+        facts.grant = None;
+    }
     forget_tokens(draft)
 }
 

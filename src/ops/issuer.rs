@@ -103,7 +103,7 @@ fn host_of(url: &Url) -> String {
 }
 
 /// A client name made of a host or provider name.
-fn name_for(host: &str) -> ClientName {
+pub(super) fn name_for(host: &str) -> ClientName {
     let usable = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
     let text: String = host.chars().filter(|c| usable(*c)).take(50).collect();
     text.parse().unwrap_or_else(|_| "client".parse().expect("`client` is a name"))

@@ -9,7 +9,7 @@ use super::clients::Candidate;
 use super::consent::{Consented, Request, asked_scopes, consent};
 use super::new_consent::NewConsent;
 use super::refresh::ask_twice;
-use super::{Context, Error, Loaded, Unlocked, documents, recover, rescue, successor};
+use super::{Context, Error, Loaded, Unlocked, documents, mint, recover, rescue, successor};
 use crate::domain::{Account, Binding, ClientAuth, DocumentId, Profile, ProfileName, SealedField};
 use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
 use crate::oauth::{self, id_token, userinfo};
@@ -36,6 +36,7 @@ pub fn login(
     recover::settle(ctx, vault, name)?;
     let mut profile = vault.profile(ctx, name)?.facts;
     let (_, client) = vault.client(ctx, &profile.client)?;
+    mint::check_person(&profile, Some(&client.facts))?;
     let candidate = Candidate::stored(vault, client)?;
     profile.scopes.asked = asked_scopes(&candidate.facts, &profile.scopes.asked, request.scopes)?;
     ctx.store.prove_writable()?;
@@ -277,7 +278,7 @@ fn spend(
     })
 }
 
-fn other_auth(client: &Candidate) -> Option<ClientAuth> {
+pub(super) fn other_auth(client: &Candidate) -> Option<ClientAuth> {
     match client.facts.client_auth {
         _ if client.facts.client_auth_pinned => None,
         ClientAuth::Basic => Some(ClientAuth::Post),

@@ -2,6 +2,7 @@
 
 use super::revocation::Revoker;
 use super::siblings::{self, Circle};
+use super::turn::in_turn;
 use super::{Context, Error, Loaded, Notice, Unlocked, cache, documents, recover, rescue};
 use crate::domain::{Profile, ProfileName, SealedField};
 use crate::oauth::provider;
@@ -45,6 +46,8 @@ pub struct LoggedOut {
 pub enum Ending {
     /// There was none.
     NotLoggedIn,
+    /// There is none to end: its tokens need no person. What was cached is forgotten.
+    NoPerson,
     /// It has ended.
     Revoked,
     /// It had ended before, as the provider says.
@@ -80,7 +83,10 @@ pub fn logout(
     request: &Request<'_>,
 ) -> Result<LoggedOut, Error> {
     ctx.audit.profile(name);
-    vault.settled_profile(ctx, name)?;
+    let found = vault.settled_profile(ctx, name)?;
+    if !found.facts.grant_type.needs_person() {
+        return forget_tokens(ctx, vault, name);
+    }
     let _vault_lock = vault.lock(ctx, Access::Shared)?;
     let profile = vault.profile(ctx, name)?;
     let ends_siblings = !request.local_only && provider::get(&profile.facts.provider).revoke.ends_siblings;
@@ -105,6 +111,15 @@ pub fn logout(
     Ok(LoggedOut { profile: name.clone(), provider: profile.facts.provider, grant, siblings })
 }
 
+/// Of a profile without a person only what is cached can be forgotten: whatever gets its tokens stays.
+fn forget_tokens(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<LoggedOut, Error> {
+    in_turn(ctx, vault, name, |profile, _| {
+        cache::forget(ctx, vault, &profile)?;
+        let provider = profile.facts.provider;
+        Ok(LoggedOut { profile: name.clone(), provider, grant: Ending::NoPerson, siblings: Vec::new() })
+    })
+}
+
 /// Is told how the logout of one of several profiles went.
 pub type OnEach<'a> = &'a dyn Fn(Context<'_>, &Result<LoggedOut, Error>);
 
@@ -127,7 +142,7 @@ pub fn logout_all(
         let result = logout(ctx, vault, &name, &request);
         on_each(ctx, &result);
         match result {
-            Ok(out) if out.grant == Ending::NotLoggedIn => {}
+            Ok(out) if matches!(out.grant, Ending::NotLoggedIn | Ending::NoPerson) => {}
             Ok(out) => done.push(out),
             Err(error) => failed.push((format!("profile `{name}`"), Box::new(error))),
         }

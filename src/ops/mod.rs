@@ -4,6 +4,7 @@
 //! [`Context`]; what a person should know meanwhile is a [`Notice`].
 
 pub mod add_profile;
+pub mod add_program;
 pub mod api;
 pub mod audit;
 pub mod backup;

@@ -1,7 +1,7 @@
 //! `vault list`, `vault show`, `vault use`: what there is. Reading opens nothing.
 
 use super::{Context, Error, Unlocked, Vault, documents, key_slots};
-use crate::domain::{DocumentId, Profile, ProfileName, SealedField};
+use crate::domain::{DocumentId, GrantType, Profile, ProfileName, SealedField};
 use crate::seal::{Document, Format, Manifest};
 use crate::store::Name;
 
@@ -21,6 +21,8 @@ pub struct Facts {
     pub profile: Profile,
     /// The name of its client, if that is there.
     pub client: Option<String>,
+    /// The name of the profile whose token asks for its own, if there is one and it is there.
+    pub source: Option<String>,
     /// The secrets that it holds.
     pub secrets: Vec<SealedField>,
     /// Whether it is the default profile.
@@ -143,11 +145,23 @@ fn read(
     let client = clients.iter().find(|(id, _)| *id == profile.client).map(|(_, name)| name.clone());
     Ok(Facts {
         client,
+        source: source_name(ctx, &profile)?,
         secrets: SealedField::OF_PROFILE.into_iter().filter(|field| document.holds(*field)).collect(),
         is_default: default == Some(document.id()),
         id: document.id().clone(),
         profile,
     })
+}
+
+/// The name of the profile whose token asks for those of `profile`.
+fn source_name(ctx: Context<'_>, profile: &Profile) -> Result<Option<String>, Error> {
+    let GrantType::Impersonation { source, .. } = &profile.grant_type else { return Ok(None) };
+    let mut found = None;
+    for name in ctx.store.profiles()? {
+        // An interrupted rename leaves two of them; the newer one counts.
+        found = found.max(generation(ctx, &name, source)?.map(|generation| (generation, name)));
+    }
+    Ok(found.map(|(_, name)| name.to_string()))
 }
 
 /// The document and the name of each client that can be read.

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{Context, Error, Loaded, Unlocked, cache, documents, key_slots, recover, rescue, successor};
+use super::{
+    Context, Error, Loaded, Unlocked, cache, documents, key_slots, mint, recover, rescue, successor,
+};
 use crate::domain::{DocumentId, Profile, ProfileName};
 use crate::seal::{Document, Manifest};
 use crate::store::{self, Access, Expected, Name, Reservation, Target};
@@ -101,7 +103,7 @@ fn is_through(
 ///
 /// # Errors
 ///
-/// [`Error::NoProfile`], or as the storage says.
+/// [`Error::NoProfile`], [`mint::Error::SourceInUse`] if others ask with its tokens, or as the storage says.
 pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<(), Error> {
     ctx.audit.profile(name);
     let _lock = vault.lock(ctx, Access::Exclusive)?;
@@ -113,6 +115,10 @@ pub fn remove(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<
         Err(Error::Removed { .. }) => return Ok(ctx.store.remove(&stored_as)?),
         found => found?,
     };
+    let users = mint::users_of(ctx, vault, profile.document.id())?;
+    if !users.is_empty() {
+        return Err(mint::Error::SourceInUse { profile: name.clone(), users }.into());
+    }
     // The document last, because only who finds it can run this again; its tombstone after it, or else
     // it would be taken for a copy that has come back.
     cache::forget(ctx, vault, &profile)?;

@@ -6,8 +6,10 @@
 
 use secrecy::SecretString;
 
-use super::{Context, Error, Loaded, Unlocked, client_secret, clients, documents, refresh, rename};
-use crate::domain::{Client, ClientAuth, ClientName, DocumentId, ProfileName, SealedField};
+use super::{Context, Error, Loaded, Unlocked, client_secret, clients, documents, mint, refresh, rename};
+use crate::domain::{
+    Client, ClientAuth, ClientName, DocumentId, GrantType, Profile, ProfileName, SealedField,
+};
 use crate::oauth::diagnosis::Cause;
 use crate::seal::Draft;
 use crate::store::{Access, Expected, Lock, Name};
@@ -19,6 +21,8 @@ pub struct NewSecret {
     pub value: SecretString,
     /// The client id that stood beside it, where it came in a client file.
     pub client_id: Option<String>,
+    /// Which key it is, for a service account.
+    pub key_id: Option<String>,
 }
 
 /// How a rotation went.
@@ -80,7 +84,8 @@ pub fn drop_previous(ctx: Context<'_>, vault: &Unlocked, name: &ClientName) -> R
     let client = vault.client_named(ctx, name)?;
     let is_kept = client.document.holds(SealedField::ClientSecretPrevious);
     if is_kept {
-        save(ctx, vault, &client, client.next().without(SealedField::ClientSecretPrevious))?;
+        let facts = Client { key_id_previous: None, ..client.facts.clone() };
+        save(ctx, vault, &client, client.next().facts(&facts).without(SealedField::ClientSecretPrevious))?;
     }
     Ok(is_kept)
 }
@@ -123,7 +128,7 @@ impl Rotation<'_> {
     fn keep(&self, client: &Loaded<Client>, new: Option<NewSecret>) -> Result<(SealedField, bool), Error> {
         let waiting = SealedField::ClientSecretNext;
         let waits = client.document.holds(waiting);
-        let Some(NewSecret { value, .. }) = new else {
+        let Some(NewSecret { value, key_id, .. }) = new else {
             let missing = || Error::Usage("the new client secret is missing".to_owned());
             return waits.then_some((waiting, true)).ok_or_else(missing);
         };
@@ -133,7 +138,9 @@ impl Rotation<'_> {
         if waits && client_secret::is_same(&self.open(client, waiting)?, &value) {
             return Ok((waiting, true));
         }
-        let draft = client.next().seal(&self.vault.keys, waiting, &client.facts.binding(), &value);
+        let facts = Client { key_id_next: key_id, ..client.facts.clone() };
+        let draft =
+            client.next().facts(&facts).seal(&self.vault.keys, waiting, &client.facts.binding(), &value);
         save(self.ctx, self.vault, client, draft)?;
         Ok((waiting, false))
     }
@@ -155,7 +162,7 @@ impl Rotation<'_> {
         let was_in_use = trial.field == SealedField::ClientSecret;
         let promoted = self.alone(|client| {
             let draft = match was_in_use {
-                true => client.next(),
+                true => client.next().facts(&Client { key_id_next: None, ..client.facts.clone() }),
                 false => self.promoted(client)?,
             };
             let draft = draft.without(SealedField::ClientSecretNext);
@@ -177,7 +184,13 @@ impl Rotation<'_> {
         let (key, binding) = (&self.vault.keys, client.facts.binding());
         let new = self.open(client, SealedField::ClientSecretNext)?;
         let old = self.open(client, SealedField::ClientSecret)?;
-        let facts = Client { secret_set_at: Some(self.ctx.clock.now()), ..client.facts.clone() };
+        let facts = Client {
+            secret_set_at: Some(self.ctx.clock.now()),
+            key_id: client.facts.key_id_next.clone(),
+            key_id_next: None,
+            key_id_previous: client.facts.key_id.clone(),
+            ..client.facts.clone()
+        };
         let draft = client.next().facts(&facts).seal(key, SealedField::ClientSecret, &binding, &new);
         Ok(draft.seal(key, SealedField::ClientSecretPrevious, &binding, &old))
     }
@@ -190,7 +203,8 @@ impl Rotation<'_> {
         }
         let withdrawn = self.alone(|client| match client.document.holds(SealedField::ClientSecretNext) {
             true => {
-                let draft = client.next().without(SealedField::ClientSecretNext);
+                let facts = Client { key_id_next: None, ..client.facts.clone() };
+                let draft = client.next().facts(&facts).without(SealedField::ClientSecretNext);
                 save(self.ctx, self.vault, client, draft)
             }
             false => Ok(()),
@@ -213,9 +227,13 @@ impl Rotation<'_> {
 
     /// The profiles of the client that have a login.
     fn provers(&self) -> Result<Vec<ProfileName>, Error> {
+        // By impersonation, a profile asks with another one's token and not with the client's secret.
+        let asks_itself = |profile: &Profile| !matches!(profile.grant_type, GrantType::Impersonation { .. });
         let has_login = |name: &ProfileName| {
             let profile = self.vault.profile(self.ctx, name);
-            profile.is_ok_and(|profile| refresh::usable_grant(self.ctx, &profile.facts).is_ok())
+            profile.is_ok_and(|profile| {
+                asks_itself(&profile.facts) && refresh::usable_grant(self.ctx, &profile.facts).is_ok()
+            })
         };
         Ok(clients::profiles_of(self.ctx, &self.id)?.into_iter().filter(has_login).collect())
     }
@@ -236,7 +254,12 @@ impl Trial {
                 let (client, provider) = (self.client.clone(), self.provider.clone());
                 Err(Error::SecretRefused { client, provider, causes, server })
             }
+            Error::Mint(mint::Error::Refused { server, causes, .. }) if causes.iter().any(is_of_client) => {
+                let (client, provider) = (self.client.clone(), self.provider.clone());
+                Err(Error::SecretRefused { client, provider, causes, server })
+            }
             Error::RefreshRefused { .. }
+            | Error::Mint(_)
             | Error::GrantRefused { .. }
             | Error::LoginNeeded { .. }
             | Error::RescueOutstanding { .. }
@@ -247,7 +270,7 @@ impl Trial {
 }
 
 fn is_of_client(cause: &Cause) -> bool {
-    matches!(cause, Cause::SecretRejected | Cause::ClientDeleted | Cause::ClientDisabled)
+    matches!(cause, Cause::SecretRejected | Cause::ClientDeleted | Cause::ClientDisabled | Cause::KeyRejected)
 }
 
 fn check(client: &Loaded<Client>, new: Option<&NewSecret>) -> Result<(), Error> {

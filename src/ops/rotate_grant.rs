@@ -6,7 +6,7 @@
 use super::logout::{self, LoggedOut, MayEnd};
 use super::revocation::Revoker;
 use super::turn::in_turn;
-use super::{Context, Error, Loaded, Notice, Unlocked, consent, documents, login, recover, token};
+use super::{Context, Error, Loaded, Notice, Unlocked, consent, documents, login, mint, recover, token};
 use crate::domain::{Profile, ProfileName, SealedField};
 use crate::oauth::provider;
 use crate::oauth::revocation::Outcome;
@@ -53,7 +53,9 @@ pub fn rotate(
     request: &consent::Request<'_>,
 ) -> Result<Rotated, Error> {
     ctx.audit.profile(name);
-    if vault.settled_profile(ctx, name)?.facts.grant.is_none() {
+    let profile = vault.settled_profile(ctx, name)?.facts;
+    mint::check_person(&profile, None)?;
+    if profile.grant.is_none() {
         return Err(Error::LoginNeeded { profile: name.clone(), why: "it is not logged in" });
     }
     let profile = login::login(ctx, vault, name, request)?;
@@ -74,6 +76,7 @@ pub fn rotate_compromised(
     may_end: MayEnd<'_>,
     on_logout: &dyn Fn(&LoggedOut),
 ) -> Result<Profile, Error> {
+    mint::check_person(&vault.settled_profile(ctx, name)?.facts, None)?;
     let out = logout::logout(ctx, vault, name, &logout::Request { local_only: false, may_end })?;
     on_logout(&out);
     login::login(ctx, vault, name, request).map_err(|source| Error::Unfinished {

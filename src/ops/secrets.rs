@@ -155,7 +155,7 @@ fn of_profile(name: &ProfileName, facts: &registry::Facts) -> Vec<Dated> {
     let dated = |secret, since| Dated { secret, provider: profile.provider.clone(), since };
     // The age of the consent, not of the refresh token: who had an earlier token of it may have used that for
     // one of his own.
-    let grant = profile.grant.as_ref().filter(|grant| grant.refreshable);
+    let grant = profile.grant.as_ref().filter(|grant| grant.refreshable && profile.grant_type.needs_person());
     let grant = grant.map(|grant| dated(ProviderSecret::Grant(name.clone()), Some(grant.obtained_at)));
     let old = facts
         .holds(SealedField::RefreshTokenPrevious)
@@ -233,7 +233,8 @@ mod tests {
             api_key_set_at: key.flatten(),
         };
         let secrets = key.map(|_| SealedField::ApiKey).into_iter().collect();
-        let facts = registry::Facts { id: id(), profile, client: None, secrets, is_default: false };
+        let facts =
+            registry::Facts { id: id(), profile, client: None, source: None, secrets, is_default: false };
         registry::Listed { name: name.parse().unwrap(), profile: Ok(facts) }
     }
 

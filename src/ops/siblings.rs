@@ -77,7 +77,10 @@ fn same_client(
 
 fn is_sibling(profile: &Profile, other: &Profile) -> bool {
     let is_live = other.grant.as_ref().is_some_and(|grant| grant.state == GrantState::Live);
-    is_live && other.client == profile.client && other.account.may_be(&profile.account)
+    is_live
+        && other.grant_type.needs_person()
+        && other.client == profile.client
+        && other.account.may_be(&profile.account)
 }
 
 /// Lets the next use of `sibling` show whether its grant is alive: a cached token may have ended with it.

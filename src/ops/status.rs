@@ -73,6 +73,10 @@ fn profile_status(ctx: Context<'_>, vault: &VaultId, listed: Listed) -> ProfileS
 
 fn warnings(ctx: Context<'_>, facts: &Facts, last_used: Option<Timestamp>) -> Vec<Warning> {
     let Some(grant) = &facts.profile.grant else { return Vec::new() };
+    // What ends by itself is a consent.
+    if !facts.profile.grant_type.needs_person() {
+        return Vec::new();
+    }
     diagnosis::warnings(&super::refresh::diagnosis_facts(ctx, &facts.profile, grant, last_used))
 }
 

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::recover::{self, Verdict};
-use super::{Context, Error, Loaded, Notice, Unlocked, client_secret, documents, rename, reveal};
-use crate::domain::{Client, ClientAuth, Field, Profile, ProfileName, SealedField};
+use super::{Context, Error, Loaded, Notice, Unlocked, client_secret, documents, mint, rename, reveal};
+use crate::domain::{Client, ClientAuth, Field, GrantType, Profile, ProfileName, SealedField};
 use crate::seal::{Document, Format, Verified};
 use crate::store::{self, Access, Held, Mark, Name, Target};
 
@@ -184,6 +184,11 @@ fn check_profile(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) 
     }
     // A profile whose client is gone is of no use, even if it holds nothing.
     let (_, client) = vault.client(ctx, &profile.facts.client)?;
+    if let GrantType::Impersonation { source, .. } = &profile.facts.grant_type
+        && mint::by_id(ctx, vault, source)?.is_none()
+    {
+        return Err(mint::Error::NoSource { profile: profile.facts.name.clone() }.into());
+    }
     if profile.document.holds(SealedField::RefreshTokenPrevious) {
         let binding = client.facts.binding();
         let previous = profile.document.open(&vault.keys, SealedField::RefreshTokenPrevious, &binding);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::init::open_or_make;
+use super::service_account;
 use super::show::sealed;
 use crate::cli::error::Failure;
 use crate::cli::provider_secrets::command;
@@ -100,6 +101,9 @@ pub(super) struct ClientArgs {
     /// The JSON file that the provider's console lets you download
     #[arg(long, value_name = "JSON", conflicts_with_all = ["client_id", "client_secret_file"])]
     client_file: Option<PathBuf>,
+    /// The JSON file with the key of a service account; `-` reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["client_file", "client_id", "client_auth", "redirect_uri"])]
+    pub service_account_key: Option<PathBuf>,
     /// The client id
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
@@ -146,7 +150,7 @@ impl IssuerArgs {
 impl ClientArgs {
     /// Whether a client is described at all.
     pub(super) fn describes_a_client(&self) -> bool {
-        self.client_file.is_some() || self.client_id.is_some()
+        self.client_file.is_some() || self.client_id.is_some() || self.service_account_key.is_some()
     }
 
     /// The client that is described, with its secret.
@@ -156,6 +160,10 @@ impl ClientArgs {
         issuer: &IssuerArgs,
         name: Option<ClientName>,
     ) -> Result<NewClient, Failure> {
+        if let Some(path) = &self.service_account_key {
+            let new = service_account::read(path, issuer.read()?, issuer.is_given(), name)?;
+            return Ok(NewClient { insecure_loopback: issuer.insecure_loopback, ..new });
+        }
         let new = match (&self.client_file, &self.client_id) {
             (Some(path), _) => self.read_file(path, issuer, name)?,
             (None, Some(id)) => self.read_id(session, id, issuer, name)?,
@@ -215,6 +223,7 @@ impl ClientArgs {
             auth: self.client_auth,
             redirect_uri: self.redirect_uri.clone(),
             insecure_loopback: false,
+            key: None,
         })
     }
 }
@@ -242,7 +251,9 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         Action::Add(args) => session.with(|ctx| {
             let new = args.client.read(session, &args.issuer, args.name.clone())?;
             let vault = open_or_make(session, ctx)?;
-            added(session, &clients::add(ctx, &vault, new)?)
+            added(session, &clients::add(ctx, &vault, new)?)?;
+            service_account::say_what_to_delete(session, args.client.service_account_key.as_deref());
+            Ok(())
         }),
         Action::Rename { from, to } => session.unlocked(|ctx, vault| {
             clients::rename(ctx, vault, &from, &to)?;
@@ -261,8 +272,9 @@ fn added(session: &Session, client: &Client) -> Result<(), Failure> {
     if session.output.json {
         return session.output.json("clients", json!([json::client(client)]));
     }
+    let scope = if client.client_auth == ClientAuth::Assertion { " --scope SCOPE" } else { "" };
     session.output.say(&format!(
-        "Client `{0}` is stored. Use it with: vault add-profile NAME --client {0}",
+        "Client `{0}` is stored. Use it with: vault add-profile NAME --client {0}{scope}",
         client.name
     ));
     Ok(())
@@ -309,6 +321,7 @@ fn show(session: &Session, listed: &Listed, now: Timestamp) -> Result<(), Failur
         ("Issuer", (&client.issuer).into()),
         ("Client ID", (&client.client_id).into()),
     ];
+    lines.extend(client.key_id.as_ref().map(|id| ("Key ID", id.into())));
     lines.extend(secret_lines(facts, now));
     lines.extend([
         ("Authentication", client.client_auth.as_str().into()),

@@ -55,6 +55,15 @@ impl ConsentArgs {
         self.flow != Some(Flow::None)
     }
 
+    /// Refuses what only makes sense where a person logs in.
+    pub(super) fn refuse_for_a_program(&self) -> Result<(), Failure> {
+        if self.no_browser || self.flow.is_some_and(|flow| flow != Flow::None) {
+            return Err(Failure::usage("this profile needs no person: there is nothing to consent to")
+                .hint("leave out `--flow` and `--no-browser`; `--no-check` asks for no token now"));
+        }
+        Ok(())
+    }
+
     /// The way to the user.
     pub(super) fn courier(&self, session: &Session) -> Result<TerminalCourier, Failure> {
         if session.no_input() {

@@ -8,7 +8,7 @@ use crate::cli::error::Failure;
 use crate::cli::json;
 use crate::cli::session::Session;
 use crate::cli::table::{Cell, Tone, table};
-use crate::domain::{Grant, GrantState};
+use crate::domain::{GrantState, GrantType, Profile};
 use crate::ops::registry::{self, Facts, Listed};
 
 /// List the profiles
@@ -46,15 +46,21 @@ fn row(listed: &Listed, now: Timestamp) -> Vec<Cell> {
             Cell::optional(facts.profile.account.label()),
             (&facts.profile.provider).into(),
             Cell::optional(facts.client.as_ref()),
-            login(facts.profile.grant.as_ref(), now),
+            login(&facts.profile, now),
             scopes(facts),
         ],
     }
 }
 
 /// How the login is, in a few words.
-pub(super) fn login(grant: Option<&Grant>, now: Timestamp) -> Cell {
-    let Some(grant) = grant else { return Cell::new("never", Tone::Warning) };
+pub(super) fn login(profile: &Profile, now: Timestamp) -> Cell {
+    match profile.grant_type {
+        GrantType::AuthorizationCode => {}
+        GrantType::ClientCredentials => return "client".into(),
+        GrantType::JwtBearer { .. } => return "key".into(),
+        GrantType::Impersonation { .. } => return "acts as it".into(),
+    }
+    let Some(grant) = &profile.grant else { return Cell::new("never", Tone::Warning) };
     match grant.state {
         GrantState::Dead => Cell::new("refused", Tone::Bad),
         GrantState::Live => match grant.expires_at {

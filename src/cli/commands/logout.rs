@@ -118,6 +118,12 @@ fn words(out: &LoggedOut) -> String {
     let name = &out.profile;
     let text = match out.grant {
         Ending::NotLoggedIn => return format!("Profile `{name}` is not logged in"),
+        Ending::NoPerson => {
+            return format!(
+                "Profile `{name}` needs no login, so that there is nothing to revoke; its cached tokens are forgotten. \
+                 Those that were given out end by themselves. `vault remove {name}` removes it"
+            );
+        }
         Ending::Revoked | Ending::Gone => format!("Profile `{name}` is logged out, and its grant is revoked"),
         _ => format!("Profile `{name}` is logged out"),
     };
@@ -130,7 +136,7 @@ fn words(out: &LoggedOut) -> String {
 
 fn as_json(out: &LoggedOut) -> Value {
     let grant = match out.grant {
-        Ending::NotLoggedIn => "none",
+        Ending::NotLoggedIn | Ending::NoPerson => "none",
         Ending::Revoked | Ending::Gone => "revoked",
         Ending::Over => "over",
         Ending::NotAsked | Ending::Unsupported | Ending::NoEndpoint => "alive",

@@ -9,7 +9,7 @@ use crate::cli::error::Failure;
 use crate::cli::json;
 use crate::cli::session::Session;
 use crate::cli::table::{Cell, Tone, details};
-use crate::domain::{Grant, GrantState, SealedField};
+use crate::domain::{Grant, GrantState, GrantType, SealedField, counted};
 use crate::ops::registry::{self, Facts};
 
 /// Show one profile
@@ -46,7 +46,10 @@ fn lines(facts: &Facts, now: Timestamp) -> Vec<(&'static str, Cell)> {
             if facts.holds(SealedField::ApiKey) { sealed(profile.api_key_set_at, now) } else { Cell::none() },
         ),
     ];
-    lines.extend(grant_lines(profile.grant.as_ref(), now));
+    match profile.grant_type.needs_person() {
+        true => lines.extend(grant_lines(profile.grant.as_ref(), now)),
+        false => lines.extend(program_lines(facts)),
+    }
     lines.push(("Asked", scope_list(&profile.scopes.asked)));
     lines.push(("Granted", scope_list(&profile.scopes.granted)));
     lines.extend(profile.project.as_ref().map(|project| ("Project", project.into())));
@@ -66,6 +69,22 @@ pub(super) fn sealed(since: Option<Timestamp>, now: Timestamp) -> Cell {
 
 fn scope_list(scopes: &crate::domain::Scopes) -> Cell {
     Cell::optional((!scopes.is_empty()).then(|| scopes.to_string()))
+}
+
+/// What stands in the place of a login.
+fn program_lines(facts: &Facts) -> Vec<(&'static str, Cell)> {
+    let mut lines = vec![("Tokens by", json::way(&facts.profile.grant_type).into())];
+    if let GrantType::Impersonation { endpoint, delegates, lifetime_s, .. } = &facts.profile.grant_type {
+        let source = facts.source.as_deref();
+        lines.push((
+            "By right of",
+            source.map_or_else(|| Cell::new("a profile that is gone", Tone::Bad), Into::into),
+        ));
+        lines.extend(delegates.iter().map(|delegate| ("Delegate", delegate.into())));
+        lines.push(("Lifetime", counted((*lifetime_s / 60) as usize, "minute").into()));
+        lines.push(("Asked at", endpoint.as_str().into()));
+    }
+    lines
 }
 
 fn grant_lines(grant: Option<&Grant>, now: Timestamp) -> Vec<(&'static str, Cell)> {

@@ -11,7 +11,7 @@ use crate::cli::json;
 use crate::cli::provider_secrets;
 use crate::cli::session::Session;
 use crate::cli::table::{Cell, Tone, details, table};
-use crate::domain::{Grant, GrantState};
+use crate::domain::{GrantState, Profile};
 use crate::ops::hold;
 use crate::ops::secrets::ProviderSecret;
 use crate::ops::status::{ProfileStatus, Status, status};
@@ -91,20 +91,21 @@ fn row(status: &ProfileStatus, now: Timestamp) -> Vec<Cell> {
         Ok(facts) => vec![
             name.into(),
             Cell::optional(facts.profile.account.label()),
-            login(facts.profile.grant.as_ref(), now),
+            login(&facts.profile, now),
             Cell::optional(status.token_expires_at.map(|end| short_expiry(Some(end), now))),
             attention(status),
         ],
     }
 }
 
-fn needs_login(grant: Option<&Grant>) -> bool {
-    grant.is_none_or(|grant| grant.state == GrantState::Dead)
+fn needs_login(profile: &Profile) -> bool {
+    profile.grant_type.needs_person()
+        && profile.grant.as_ref().is_none_or(|grant| grant.state == GrantState::Dead)
 }
 
 fn attention(status: &ProfileStatus) -> Cell {
     let mut warnings: Vec<String> = status.warnings.iter().map(ToString::to_string).collect();
-    if status.listed.profile.as_ref().is_ok_and(|facts| needs_login(facts.profile.grant.as_ref())) {
+    if status.listed.profile.as_ref().is_ok_and(|facts| needs_login(&facts.profile)) {
         warnings.push(format!("run `vault login {}`", status.listed.name));
     }
     if warnings.is_empty() { Cell::none() } else { Cell::new(warnings.join("; "), Tone::Warning) }

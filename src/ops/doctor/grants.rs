@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::check::{Check, Remedy, Subject, Trouble};
 use super::{OnStep, Request};
-use crate::domain::{Grant, GrantState, ProfileName, counted};
+use crate::domain::{Grant, GrantState, GrantType, ProfileName, counted};
 use crate::oauth::diagnosis::Warning;
 use crate::ops::status::{ProfileStatus, status};
 use crate::ops::{Context, Unlocked, token};
@@ -35,6 +35,9 @@ fn of_profile(now: Timestamp, status: ProfileStatus) -> Vec<Check> {
             return vec![check.because(error).remedy(Remedy::Verify)];
         }
     };
+    if let Some(found) = needs_none(&facts.profile.grant_type) {
+        return vec![Check::ok("login", subject, found)];
+    }
     let login = Remedy::Login(name);
     let Some(grant) = &facts.profile.grant else {
         return vec![Check::warning("login", subject, "has never been logged in").remedy(login)];
@@ -47,6 +50,16 @@ fn of_profile(now: Timestamp, status: ProfileStatus) -> Vec<Check> {
         checks.remove(0);
     }
     checks
+}
+
+/// What a profile has in the place of a login.
+fn needs_none(grant_type: &GrantType) -> Option<&'static str> {
+    match grant_type {
+        GrantType::AuthorizationCode => None,
+        GrantType::ClientCredentials => Some("needs none: its client asks in its own right"),
+        GrantType::JwtBearer { .. } => Some("needs none: a service account key signs for it"),
+        GrantType::Impersonation { .. } => Some("needs none of its own: another profile asks for it"),
+    }
 }
 
 fn of_grant(now: Timestamp, grant: &Grant, subject: Subject, login: Remedy) -> Check {

@@ -5,6 +5,7 @@
 //! nothing but the cache is written.
 
 mod error;
+mod key;
 mod source;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::oauth::{self, ServerError, diagnosis, impersonation, provider};
 use crate::store::Name;
 
 pub use error::{Error, Reason};
+pub use key::KeyFacts;
 pub(super) use source::{by_id, check as check_source, users as users_of};
 
 /// An access token of `profile` with `scopes`, asked for now. The caller has the profile's turn, and caches it.
@@ -179,7 +181,7 @@ impl Applicant {
 
     /// RFC 6749, 4.4.
     fn with_secret(&self, ctx: Context<'_>, scopes: &Scopes) -> Result<TokenAnswer, oauth::Error> {
-        let scope = scopes.to_string();
+        let scope = provider::get(&self.client.provider).scopes_text(scopes);
         let scope = (!scope.is_empty()).then_some(scope.as_str());
         refresh::ask_twice(ctx, |limit| {
             token_endpoint::client_credentials(ctx.http, &self.credentials(), scope, limit)
@@ -269,6 +271,38 @@ impl Applicant {
             causes: diagnosis::of_program(&server, ctx.clock.now(), &profile.grant_type),
             server,
         }
+    }
+}
+
+/// Whether there is a person whose consent can be asked for, or ended.
+pub(super) fn check_person(profile: &Profile, client: Option<&Client>) -> Result<(), Error> {
+    if profile.grant_type.needs_person() {
+        return Ok(());
+    }
+    Err(Error::NoPerson {
+        profile: profile.name.clone(),
+        client: client.map(|client| client.name.clone()),
+        grant_type: profile.grant_type.clone(),
+    })
+}
+
+/// Whether a client can be the one of a profile of this kind.
+pub(super) fn check_client(client: &Client, grant_type: &GrantType) -> Result<(), Error> {
+    let why = match (grant_type, client.client_auth) {
+        (GrantType::Impersonation { .. }, _) => None,
+        (GrantType::JwtBearer { .. }, ClientAuth::Assertion) => None,
+        (GrantType::JwtBearer { .. }, _) => Some("is not the key of a service account"),
+        (_, ClientAuth::Assertion) => {
+            Some("is the key of a service account, which signs for its own tokens only")
+        }
+        (GrantType::ClientCredentials, ClientAuth::None) => {
+            Some("is a public one, and has no secret to ask with in its own right")
+        }
+        _ => None,
+    };
+    match why {
+        Some(why) => Err(Error::WrongClient { client: client.name.clone(), why }),
+        None => Ok(()),
     }
 }
 

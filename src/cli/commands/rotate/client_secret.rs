@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::cli::commands::service_account;
 use crate::cli::error::Failure;
-use crate::cli::hints::{clients_page, some};
+use crate::cli::hints::{SERVICE_ACCOUNTS_PAGE, clients_page, some};
 use crate::cli::session::Session;
 use crate::cli::{json, provider_secrets, secret_input};
 use crate::domain::{Client, ClientAuth, ClientName, ProfileName, SealedField};
@@ -30,6 +31,7 @@ be given again.
 Examples:
   vault rotate client-secret google
   vault rotate client-secret google --client-file client_secret.json
+  vault rotate client-secret robot --client-file key.json    a service account
   vault rotate client-secret google --drop-old")]
 pub(super) struct Args {
     /// The client
@@ -61,7 +63,10 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         let rotated = rotate(ctx, vault, &args.client, new, args.unproven)?;
         session.output.say(&told(&rotated));
         if rotated.keeps_previous {
-            see_to_the_old_one(session, ctx, vault, &rotated.client, &client.facts.provider)?;
+            see_to_the_old_one(session, ctx, vault, &rotated.client, &client.facts)?;
+        }
+        if client.facts.client_auth == ClientAuth::Assertion {
+            service_account::say_what_to_delete(session, args.client_file.as_deref());
         }
         answer(session, ctx, &rotated.client, rotated.proven_by.as_ref())
     })
@@ -81,15 +86,42 @@ fn new_secret(session: &Session, args: &Args, client: &Loaded<Client>) -> Result
         session.output.say("Going on with the new secret that an interrupted run has left");
         return Ok(None);
     }
+    if client.facts.client_auth == ClientAuth::Assertion {
+        return Err(new_key_missing(&client.facts));
+    }
     if source.is_none() && session.may_ask_secrets() {
         let page = clients_page(&client.facts.provider);
         session.output.say(&format!("Add a second secret at {page}; the old one goes on working"));
     }
     let value = secret_input::read_or_ask(session, "the new client secret", source)?;
-    Ok(Some(NewSecret { value, client_id: None }))
+    Ok(Some(NewSecret { value, client_id: None, key_id: None }))
+}
+
+/// The key of a service account comes with its id, in a file.
+fn new_key_missing(client: &Client) -> Failure {
+    Failure::usage(format!("client `{}` is a service account, whose new key comes in a file", client.name))
+        .hint(format!(
+            "make one: `gcloud iam service-accounts keys create key.json --iam-account={}`, or at {}",
+            client.client_id,
+            secret_page(client)
+        ))
+        .hint(format!("then run `vault rotate client-secret {} --client-file key.json`", client.name))
+}
+
+/// Where the secrets of a client are made and disabled.
+fn secret_page(client: &Client) -> &'static str {
+    match client.client_auth {
+        ClientAuth::Assertion => SERVICE_ACCOUNTS_PAGE,
+        _ => clients_page(&client.provider),
+    }
 }
 
 fn from_file(path: &Path, client: &Client) -> Result<NewSecret, Failure> {
+    if client.client_auth == ClientAuth::Assertion {
+        let file = service_account::read_file(path)?;
+        let key_id = Some(file.private_key_id);
+        return Ok(NewSecret { value: file.private_key, client_id: Some(file.client_email), key_id });
+    }
     let bytes = secret_input::read_bytes("the client file", path, client_file::MAX_SIZE as u64)?;
     let odd = |text: String| {
         Failure::usage(text)
@@ -97,7 +129,7 @@ fn from_file(path: &Path, client: &Client) -> Result<NewSecret, Failure> {
     };
     let file = client_file::parse(&bytes, provider::get(&client.provider)).map_err(|e| odd(e.to_string()))?;
     let value = file.client_secret.ok_or_else(|| odd("the client file holds no secret".to_owned()))?;
-    Ok(NewSecret { value, client_id: Some(file.client_id) })
+    Ok(NewSecret { value, client_id: Some(file.client_id), key_id: None })
 }
 
 fn told(rotated: &Rotated) -> String {
@@ -122,10 +154,14 @@ fn see_to_the_old_one(
     ctx: Context<'_>,
     vault: &Unlocked,
     client: &ClientName,
-    provider: &str,
+    before: &Client,
 ) -> Result<(), Failure> {
-    let page = clients_page(provider);
-    session.output.say(&format!("Now disable the old secret at {page}; it is kept here until then"));
+    let page = secret_page(before);
+    let old = match &before.key_id {
+        Some(id) => format!("delete the old key {id}"),
+        None => "disable the old secret".to_owned(),
+    };
+    session.output.say(&format!("Now {old} at {page}; it is kept here until then"));
     let may_ask = session.may_ask() && !session.output.json;
     if may_ask && session.terminal().confirm_plainly("Is it disabled there, and may it be forgotten here?") {
         return forget_old(session, ctx, vault, client);
