@@ -35,8 +35,8 @@ macro_rules! documented {
 }
 
 documented!(
-    atlassian, bitbucket, codeberg, discord, dropbox, forgejo, gitea, github, gitlab, linear, microsoft, notion,
-    salesforce, slack, spotify, twitch, zoom
+    atlassian, bitbucket, codeberg, discord, dropbox, forgejo, gitea, github, gitlab, linear, microsoft,
+    notion, salesforce, slack, spotify, twitch, zoom
 );
 
 #[test]
@@ -76,10 +76,12 @@ struct Play {
 
 impl Play {
     fn of(name: &str) -> Self {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/documented").join(format!("{name}.json"));
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/documented").join(format!("{name}.json"));
         let pages: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
         let places = places(&pages);
-        let hosts: BTreeSet<String> = places.iter().map(|(url, _)| url.host_str().unwrap().to_owned()).collect();
+        let hosts: BTreeSet<String> =
+            places.iter().map(|(url, _)| url.host_str().unwrap().to_owned()).collect();
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
 
         let authority = Authority::new();
@@ -139,14 +141,20 @@ impl Play {
     }
 
     fn arguments(&self) -> Vec<String> {
-        let mut arguments = vec!["add-profile", "p", "--no-browser", "--provider", &self.name, "--client-id", ID];
+        let mut arguments =
+            vec!["add-profile", "p", "--no-browser", "--provider", &self.name, "--client-id", ID];
         let secret = self.home.write("client.secret", format!("{SECRET}\n"));
         match self.is_public() {
             true => arguments.extend(["--client-auth", "none"]),
             false => arguments.extend(["--client-secret-file", secret.to_str().unwrap()]),
         }
         let texts = |key: &str| -> Vec<String> {
-            self.pages[key].as_array().into_iter().flatten().map(|it| it.as_str().unwrap().to_owned()).collect()
+            self.pages[key]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|it| it.as_str().unwrap().to_owned())
+                .collect()
         };
         let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
         arguments.extend(texts("set").into_iter().flat_map(|it| ["--provider-set".to_owned(), it]));
@@ -180,7 +188,10 @@ impl Play {
         assert_eq!(parameter(url, "code_challenge_method").as_deref(), Some("S256"), "{name}");
         let redirect = parameter(url, "redirect_uri").unwrap();
         let (start, end) = page["redirect"].as_str().unwrap().rsplit_once(':').unwrap();
-        assert!(redirect.starts_with(start) && redirect.ends_with(&end[end.len() - 1..]), "{name}: {redirect}");
+        assert!(
+            redirect.starts_with(start) && redirect.ends_with(&end[end.len() - 1..]),
+            "{name}: {redirect}"
+        );
     }
 
     fn assert_exchange(&self, url: &Url) {
@@ -304,7 +315,8 @@ impl Play {
     fn keep(&mut self, answer: &Value) {
         let tokens = answer.get("authed_user").unwrap_or(answer);
         self.access_token = tokens["access_token"].as_str().unwrap().to_owned();
-        self.refresh_token = tokens["refresh_token"].as_str().map(str::to_owned).or(self.refresh_token.take());
+        self.refresh_token =
+            tokens["refresh_token"].as_str().map(str::to_owned).or(self.refresh_token.take());
     }
 
     fn last(&self, endpoint: Endpoint) -> Request {
@@ -348,7 +360,10 @@ impl Play {
         let answers = [&self.pages["exchange"]["answer"], &self.pages["refresh"]["answer"]];
         let tokens = answers.into_iter().flat_map(|answer| {
             let holders = [answer, &answer["authed_user"]];
-            holders.into_iter().flat_map(|it| [&it["access_token"], &it["refresh_token"]]).filter_map(Value::as_str)
+            holders
+                .into_iter()
+                .flat_map(|it| [&it["access_token"], &it["refresh_token"]])
+                .filter_map(Value::as_str)
         });
         for secret in tokens.chain([SECRET, CODE]) {
             assert!(!self.said.contains(secret), "{}: {secret}\n{}", self.name, self.said);

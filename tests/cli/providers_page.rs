@@ -15,7 +15,8 @@ fn the_table_of_providers_says_what_their_files_say() {
     let table = table();
 
     let (_, rest) = page.split_once(MARK).unwrap();
-    let written: String = rest.lines().take_while(|line| line.starts_with('|')).map(|line| format!("{line}\n")).collect();
+    let written: String =
+        rest.lines().take_while(|line| line.starts_with('|')).map(|line| format!("{line}\n")).collect();
     assert!(written == table, "docs/providers.md should hold this table:\n\n{table}");
 }
 
@@ -43,7 +44,8 @@ fn every_provider_has_a_section_that_says_how_a_client_is_made_there() {
 #[test]
 fn every_command_on_the_page_of_providers_parses() {
     let page = page();
-    let commands: Vec<&str> = page.split('`').skip(1).step_by(2).filter(|it| it.starts_with("vault ")).collect();
+    let commands: Vec<&str> =
+        page.split('`').skip(1).step_by(2).filter(|it| it.starts_with("vault ")).collect();
 
     assert!(commands.len() > 15, "only {commands:?}");
     for command in commands {
@@ -79,15 +81,18 @@ fn every_file_names_the_pages_that_say_so_and_when_they_were_read() {
 
 /// All of them, in the order of their names.
 fn all() -> Vec<&'static Provider> {
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(root().join("src/oauth/provider/data")).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(root().join("src/oauth/provider/data"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
     files.sort();
     let ids = files.iter().map(|file| file.file_stem().unwrap().to_str().unwrap());
     ids.map(|id| provider::find(id).unwrap_or_else(|| panic!("{id} is not built in"))).collect()
 }
 
 fn table() -> String {
-    let head = ["provider", "redirect URI", "secret", "PKCE", "device", "access token", "refresh token", "logout"];
+    let head =
+        ["provider", "redirect URI", "secret", "PKCE", "device", "access token", "refresh token", "logout"];
     let mut lines = vec![line(&head.map(str::to_owned)), format!("|{}", "---|".repeat(head.len()))];
     lines.extend(all().into_iter().map(|known| line(&cells(known))));
     lines.into_iter().map(|line| line + "\n").collect()

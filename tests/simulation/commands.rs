@@ -203,6 +203,7 @@ fn new_client() -> NewClient {
         auth: Some(ClientAuth::Post),
         redirect_uri: None,
         insecure_loopback: false,
+        key: None,
     }
 }
 
