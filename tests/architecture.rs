@@ -32,6 +32,8 @@ const CRATES_OF_ONE_ROOM: &[(&str, &str)] = &[
     ("indicatif", "cli"),
     ("open", "cli"),
     ("rpassword", "cli"),
+    ("aho_corasick", "ops"),
+    ("ignore", "ops"),
     ("http_body", "oauth"),
     ("reqwest", "oauth"),
     ("tokio", "oauth"),

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::ops::doctor::Surroundings;
+use crate::ops::scan::Root;
 use crate::ops::setup::places::Places;
 
 /// What the environment says, as far as it matters to us.
@@ -135,6 +136,36 @@ pub(super) fn tool_places(home: PathBuf, runtime_dir: &Path) -> Places {
         called_as: called_as.unwrap_or("vault").to_owned(),
         runtime_dir: runtime_dir.to_owned(),
     }
+}
+
+/// Variables that move what tools keep out of the home, and the usual places of what they move.
+const MOVING: [(&str, Option<&str>); 15] = [
+    ("XDG_CONFIG_HOME", None),
+    ("XDG_DATA_HOME", None),
+    ("XDG_STATE_HOME", None),
+    ("XDG_CACHE_HOME", None),
+    ("CLOUDSDK_CONFIG", Some("gcloud")),
+    ("GOOGLE_APPLICATION_CREDENTIALS", None),
+    ("RCLONE_CONFIG", Some("rclone/rclone.conf")),
+    ("KUBECONFIG", Some(".kube/config")),
+    ("DOCKER_CONFIG", Some(".docker")),
+    ("CARGO_HOME", Some(".cargo")),
+    ("NPM_CONFIG_USERCONFIG", Some(".npmrc")),
+    ("BOTO_CONFIG", Some(".boto")),
+    ("GAMCFGDIR", Some(".gam")),
+    ("NETRC", Some(".netrc")),
+    ("GH_CONFIG_DIR", Some("gh")),
+];
+
+/// Everything in which a user may have secrets, for `vault scan`: his home, and what variables have moved.
+pub(super) fn scan_roots(home: &Path) -> Vec<Root> {
+    let moved = MOVING.iter().flat_map(|(name, stands_for)| {
+        let value = variable(name).unwrap_or_default();
+        // KUBECONFIG names several files.
+        let paths: Vec<PathBuf> = std::env::split_paths(&value).filter(|path| path.is_absolute()).collect();
+        paths.into_iter().map(|path| Root { path, stands_for: *stands_for })
+    });
+    [Root { path: home.to_owned(), stands_for: None }].into_iter().chain(moved).collect()
 }
 
 /// Over SSH a browser would open on the wrong screen, if at all.

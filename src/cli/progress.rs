@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// What is done faster needs no line.
 const SILENT: Duration = Duration::from_secs(1);
@@ -44,6 +44,17 @@ impl Progress {
             self.bar.set_length(total as u64);
             self.bar.set_position(done as u64);
         }
+    }
+
+    /// Says that so many `things` are done, where nobody knows how many there are.
+    pub(super) fn counted(&self, done: u64, things: &str) {
+        if self.is_silent() {
+            return;
+        }
+        let style = ProgressStyle::with_template("{spinner} {msg} {prefix}");
+        self.bar.set_style(style.expect("the template is well-formed"));
+        self.bar.set_prefix(format!("{} {things}", HumanCount(done)));
+        self.bar.tick();
     }
 
     /// Whether there is nothing to be shown yet, or at all.

@@ -195,6 +195,11 @@ impl Session {
         std::path::absolute(chosen).ok()
     }
 
+    /// Where the vault and what belongs to it are.
+    pub(super) fn places(&self) -> &Places {
+        self.store.places()
+    }
+
     /// Where the agent's socket is.
     pub(super) fn runtime_dir(&self) -> &Path {
         &self.runtime_dir

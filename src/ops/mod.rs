@@ -39,6 +39,7 @@ mod revocation;
 pub mod rotate_client_secret;
 pub mod rotate_grant;
 pub mod rotate_key;
+pub mod scan;
 pub mod secrets;
 pub mod setup;
 mod siblings;

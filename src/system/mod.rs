@@ -6,6 +6,7 @@ mod clock;
 mod disk;
 #[cfg_attr(not(unix), path = "no_ending.rs")]
 mod ending;
+mod foreign_file;
 pub mod http;
 mod memory;
 mod new_file;
@@ -21,12 +22,14 @@ mod seats;
 mod signals;
 #[cfg(unix)]
 mod socket;
+mod synced;
 mod user_file;
 
 pub use child::{Child, Ended};
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, Facts, Kind, OpenFile, Opening, SystemDisk};
 pub use ending::Ending;
+pub use foreign_file::{ForeignFile, ReadBuffer};
 pub use memory::has_memory;
 pub use new_file::{NewFile, NewFileError, Overwrite, check_free, take_back, write_new};
 pub use peer::tcp_peer_uid;
@@ -41,4 +44,5 @@ pub use seats::{Seat, Seats};
 pub use signals::{Deferral, is_asked_to_end, survive_size_limit};
 #[cfg(unix)]
 pub use socket::{Timed, UnsafePath, check_private_dir, check_socket, own_uid, peer_uid};
+pub use synced::synced_by;
 pub use user_file::{UserFile, UserFileError, make_directories_above};

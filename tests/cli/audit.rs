@@ -24,7 +24,7 @@ use crate::slots::passphrase_home;
 const FULL: usize = 1 << 20;
 
 /// Commands that do not ask for the vault key, or hand out nothing and change nothing.
-const UNLOGGED: [&str; 12] = [
+const UNLOGGED: [&str; 13] = [
     "client list",
     "client show",
     "completions",
@@ -33,6 +33,7 @@ const UNLOGGED: [&str; 12] = [
     "log",
     "man",
     "rotate list",
+    "scan",
     "show",
     "status",
     "unlocked",

@@ -275,7 +275,10 @@ fn a_report_has_no_name_no_address_no_path_of_the_user_and_no_secret() {
     assert_eq!(dead.code, 5);
     home.set("CLIENT_SECRET", "canary-variable");
     home.set("HTTPS_PROXY", "http://canary-proxy.example:1");
-    home.write("Google.OAuth2.Token.canary-id.json", "{\"refresh_token\":\"canary-plaintext\"}");
+    home.write(
+        "Google.OAuth2.Token.canary-id.json",
+        "{\"refresh_token\":\"1//0canary-pLa1nT3xT-5f7H9j2K4m6N8p\"}",
+    );
     home.write("data/vault/profiles/canary-one.json.next", "canary-leftover");
     home.write("data/vault/profiles/canary stranger.txt", "canary");
     std::fs::set_permissions(home.client("canary-client"), Permissions::from_mode(0o644)).unwrap();

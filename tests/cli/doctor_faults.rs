@@ -9,7 +9,7 @@ use age::scrypt;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use vault::ops::doctor::plaintext::{Base, Shape, USUAL};
+use vault::ops::scan::places::{Base, Shape, USUAL};
 
 use crate::disk::{Disk, with_own_mounts};
 use crate::doctor::{Said, doctor, only, tell_time, with_passphrase};
@@ -535,13 +535,19 @@ fn another_program_of_the_same_name_is_found_and_not_run() {
 fn a_secret_in_each_usual_place_is_found_and_not_shown() {
     for usual in USUAL {
         let home = Home::new();
-        let word = match usual.shape {
-            Shape::Any => "",
-            Shape::Has(words) => words[0],
-        };
-        let file = home.path(usual.path.replace('*', "x"));
+        let folder = if usual.base == Base::Config { ".config/" } else { "" };
+        let file = home.path(format!("{folder}{}", usual.path.replace('*', "x")));
         fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(&file, format!("{{\"{word}\": \"canary-value\", {word}")).unwrap();
+        let canary = "cA5n4A2rY8q0W3e7R1t6";
+        let content = match usual.shape {
+            Shape::Itself => format!("refresh_token = {canary}"),
+            Shape::Any(_) => canary.to_owned(),
+            Shape::Has(_, words) => format!("{}{canary}", words[0]),
+            Shape::Names(_, names) => format!(" {}: \"{canary}\"", names[0].trim()),
+            Shape::Addresses => format!("https://me:{canary}@git.example"),
+            Shape::Netrc => format!("machine x login me password {canary}"),
+        };
+        fs::write(&file, content).unwrap();
         mode(&file, 0o604);
 
         let run = home.run(&["doctor", "--json", "--offline"]);
@@ -554,8 +560,8 @@ fn a_secret_in_each_usual_place_is_found_and_not_shown() {
             ("warning", file.to_str().unwrap())
         );
         assert!(found[0].found.contains("may read (mode 604)"), "{found:#?}");
-        assert!(found[0].fix.starts_with("rm "), "{found:#?}");
-        assert!(!format!("{run:?}").contains("canary"), "{run:?}");
+        assert!(found[0].fix.starts_with("vault scan "), "{found:#?}");
+        assert!(!format!("{run:?}").contains(canary), "{run:?}");
     }
 }
 
@@ -563,12 +569,14 @@ fn a_secret_in_each_usual_place_is_found_and_not_shown() {
 fn harmless_files_in_the_usual_places_are_left_alone() {
     let home = Home::new();
     for usual in USUAL {
-        let Shape::Has(_) = usual.shape else { continue };
-        let file = home.path(usual.path.replace('*', "x"));
+        if let Shape::Any(_) = usual.shape {
+            continue;
+        }
+        let folder = if usual.base == Base::Config { ".config/" } else { "" };
+        let file = home.path(format!("{folder}{}", usual.path.replace('*', "x")));
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, "nothing of interest").unwrap();
     }
-    fs::create_dir_all(home.path("Downloads")).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, home.path("Downloads/token.json"), 0o600.into()).unwrap();
 
     let checks = doctor(&home, &["--offline"], 0);
@@ -576,7 +584,8 @@ fn harmless_files_in_the_usual_places_are_left_alone() {
     assert_eq!(only(&checks, "plaintext").result, "ok", "{checks:#?}");
     // What is downloaded lies anywhere.
     assert!(USUAL.iter().any(|usual| usual.base == Base::Anywhere));
-    fs::write(home.path("Downloads/client_secret_1.json"), "client_secret").unwrap();
+    let secret = "{\"installed\":{\"client_secret\":\"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\"}}";
+    fs::write(home.path("Downloads/client_secret_1.json"), secret).unwrap();
     assert_eq!(only(&doctor(&home, &["--offline"], 0), "plaintext").result, "warning");
 }
 

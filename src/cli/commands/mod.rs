@@ -27,6 +27,7 @@ mod rename;
 mod restore;
 mod reveal;
 mod rotate;
+mod scan;
 mod serve;
 mod service_account;
 mod setup;
@@ -90,6 +91,7 @@ const COMMANDS: &[Entry] = &[
     entry!("lock", lock, "Forget the vault key that is held"),
     entry!("unlocked", unlocked, "Tell whether the vault key is held"),
     entry!("doctor", doctor, "Find out what is wrong, and what would mend it"),
+    entry!("scan", scan, "Find secrets of OAuth that lie open in files"),
     entry!("verify", verify, "Prove that every document and secret opens"),
     entry!("log", log, "Show what was done with the vault on this machine"),
     entry!("backup", backup, "Write the whole vault into one encrypted file"),

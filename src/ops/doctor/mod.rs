@@ -8,7 +8,7 @@ mod grants;
 mod keys;
 mod network;
 mod places;
-pub mod plaintext;
+mod plaintext;
 mod program;
 mod rotations;
 

@@ -57,6 +57,11 @@ pub struct Directory {
 }
 
 impl Directory {
+    /// Where everything is.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
     /// The store in these places. Nothing is touched yet.
     pub fn new(places: Places) -> Self {
         Self::on(Arc::new(SystemDisk), Arc::new(SystemClock), places)

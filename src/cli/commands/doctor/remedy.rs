@@ -43,9 +43,7 @@ pub(super) fn words(remedy: &Remedy) -> String {
         Remedy::SetClock => "timedatectl set-ntp true, or set the clock by hand".to_owned(),
         Remedy::TryLater => "vault doctor, in a minute".to_owned(),
         Remedy::Unset(name) => format!("unset {name}"),
-        Remedy::TakeIn(path) => {
-            format!("rm {} (once the vault has it), then renew what stood in it", quoted(path))
-        }
+        Remedy::TakeIn(path) => format!("vault scan {} (says what it is, and what to do)", quoted(path)),
         Remedy::CallByPath(path) => format!("call {}, or let its folder come first in PATH", quoted(path)),
     }
 }
