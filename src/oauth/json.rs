@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
 /// A JSON value as it was sent.
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Number(f64),
@@ -17,7 +17,7 @@ pub(super) enum Value {
 
 impl Value {
     /// The text, if it is one.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
@@ -27,24 +27,39 @@ impl Value {
 
 /// The members of an object in the order in which they were sent.
 #[derive(Default)]
-pub(super) struct Members {
-    list: Vec<(String, Value)>,
+pub(crate) struct Members {
+    /// Names are wiped too: there are files whose names are secrets.
+    list: Vec<(Zeroizing<String>, Value)>,
 }
 
 impl Members {
     /// The last member called `key`. `null` counts as absent.
-    pub(super) fn get(&self, key: &str) -> Option<&Value> {
-        let found = self.list.iter().rev().find(|(name, _)| name == key);
+    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
+        let found = self.list.iter().rev().find(|(name, _)| name.as_str() == key);
         found.map(|(_, value)| value).filter(|value| !matches!(value, Value::Null))
     }
 
     /// The text called `key`, if there is one and it is a text.
-    pub(super) fn text(&self, key: &str) -> Option<&str> {
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.get(key).and_then(Value::text)
     }
 
+    /// All of them, in order. Those that are `null` are left out.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let all = self.list.iter().map(|(name, value)| (name.as_str(), value));
+        all.filter(|(_, value)| !matches!(value, Value::Null))
+    }
+
+    /// The object called `key`, if there is one and it is an object.
+    pub(crate) fn object(&self, key: &str) -> Option<&Self> {
+        match self.get(key) {
+            Some(Value::Object(members)) => Some(members),
+            _ => None,
+        }
+    }
+
     /// A key that stands here, or in an object below, more than once.
-    pub(super) fn duplicate(&self) -> Option<&str> {
+    pub(crate) fn duplicate(&self) -> Option<&str> {
         let mut names: Vec<&str> = self.list.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         let here = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
@@ -62,7 +77,7 @@ fn duplicate_below(value: &Value) -> Option<&str> {
 
 /// Why a text is no JSON object.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Malformed {
+pub(crate) enum Malformed {
     #[error("it is not a JSON object")]
     NoObject,
     #[error("it has the key {0:?} twice")]
@@ -70,7 +85,7 @@ pub(super) enum Malformed {
 }
 
 /// Reads one object without duplicate keys.
-pub(super) fn strict(bytes: &[u8]) -> Result<Members, Malformed> {
+pub(crate) fn strict(bytes: &[u8]) -> Result<Members, Malformed> {
     let (members, is_whole) = salvage(bytes);
     if !is_whole {
         return Err(Malformed::NoObject);
@@ -82,7 +97,7 @@ pub(super) fn strict(bytes: &[u8]) -> Result<Members, Malformed> {
 }
 
 /// Reads the members of one object as far as it goes, and says whether it was read to its end.
-pub(super) fn salvage(bytes: &[u8]) -> (Members, bool) {
+pub(crate) fn salvage(bytes: &[u8]) -> (Members, bool) {
     let mut members = Members::default();
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let is_read = Collect(&mut members).deserialize(&mut json).is_ok();
@@ -111,7 +126,7 @@ impl<'de> Visitor<'de> for Collect<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
             let value = map.next_value_seed(Any)?;
-            self.0.list.push((key, value));
+            self.0.list.push((Zeroizing::new(key), value));
         }
         Ok(())
     }

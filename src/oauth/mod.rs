@@ -10,7 +10,7 @@ mod error;
 mod https;
 pub mod id_token;
 pub mod impersonation;
-mod json;
+pub(crate) mod json;
 mod obstacle;
 pub mod provider;
 pub mod resource;

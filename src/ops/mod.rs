@@ -18,6 +18,7 @@ pub mod edit;
 mod error;
 pub mod hold;
 pub mod hosts;
+pub mod import;
 pub mod init;
 mod issuer;
 pub mod key_slots;
