@@ -13,6 +13,8 @@ pub mod client_file;
 pub mod document;
 #[path = "../../tests/properties/helper_request.rs"]
 pub mod helper_request;
+#[path = "../../tests/properties/import.rs"]
+pub mod import;
 #[path = "../../tests/properties/keys.rs"]
 pub mod keys;
 #[path = "../../tests/properties/plaintext.rs"]

@@ -3,6 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use crate::ops::doctor::Surroundings;
 use crate::ops::scan::Root;
 use crate::ops::setup::places::Places;
@@ -98,6 +100,14 @@ impl Environment {
 /// What a program that we start finds in a variable, unless we change it.
 pub(super) fn inherited(name: &str) -> Option<OsString> {
     variable(name)
+}
+
+/// Variables whose names `is_wanted`, with their values: logins that somebody keeps in the environment.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub(super) fn wanted(is_wanted: impl Fn(&str) -> bool) -> Vec<(String, Zeroizing<String>)> {
+    let all = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let some = all.filter(|(name, value)| !value.is_empty() && is_wanted(name));
+    some.filter_map(|(name, value)| Some((name, Zeroizing::new(value.into_string().ok()?)))).collect()
 }
 
 /// What surrounds the program, for the doctor: of the variables among `names`, which are set.

@@ -14,7 +14,7 @@ use super::table::printable;
 use crate::domain::agent_protocol;
 use crate::ops::audit::Outcome;
 use crate::serve::kubectl;
-use crate::system::{NewFileError, RunDirError, UserFileError};
+use crate::system::{NamedFileError, NewFileError, RunDirError, UserFileError};
 use crate::{oauth, ops, seal, store, unlock};
 
 /// Why a command failed, as it is told.
@@ -207,6 +207,7 @@ fn code(error: &ops::Error) -> Code {
         E::Document { source: seal::Error::Newer { .. }, .. } => Code::Newer,
         E::NewFile(error) => new_file_code(error),
         E::Setup(error) => setup_code(error),
+        E::Import(error) => import_code(error),
         E::BackupNotOpened { source, .. } => backup_code(source),
         E::Backup { source, .. } if is_newer(source) => Code::Newer,
         E::Backup { .. } => Code::Integrity,
@@ -278,6 +279,20 @@ fn new_file_code(error: &NewFileError) -> Code {
         NewFileError::Exists(_) => Code::Usage,
         NewFileError::Busy(_) => Code::Later,
         _ => Code::Storage,
+    }
+}
+
+fn import_code(error: &ops::import::Error) -> Code {
+    use ops::import::{Error as E, Odd};
+    match error {
+        E::File(NamedFileError::Changed(_)) => Code::Later,
+        E::Dead { source, .. } => code(source),
+        E::OtherEndpoint { .. }
+        | E::OtherClient { .. }
+        | E::TwoSecrets { .. }
+        | E::Already { .. }
+        | E::Odd { source: Odd::Useless { .. }, .. } => Code::Refused,
+        _ => Code::Usage,
     }
 }
 

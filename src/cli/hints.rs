@@ -1,6 +1,7 @@
 //! What a user can do about an error: the next command to type.
 
 mod api;
+mod import;
 mod mint;
 mod setup;
 mod typed;
@@ -55,6 +56,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         }
         E::NewFile(error) => new_file_hint(error).into(),
         E::Setup(error) => return setup::of(error),
+        E::Import(error) => return import::of(error),
         E::BackupNotOpened { source, .. } => return backup_hint(source),
         E::Backup { source: crate::seal::BackupError::Newer { .. }, .. } => {
             "install the newer version of vault".into()

@@ -127,16 +127,17 @@ impl Candidate {
     }
 }
 
-/// Asks the issuer what has to be known of it, and makes the client of that. Stores nothing.
-pub(super) fn resolve(
+/// Asks the issuer what has to be known of it, and makes the client of that. Stores nothing. Without a vault, the user's own
+/// providers are not known.
+pub(super) fn resolve<'a>(
     ctx: Context<'_>,
-    vault: &Unlocked,
+    vault: impl Into<Option<&'a Unlocked>>,
     new: NewClient,
 ) -> Result<(Client, Option<SecretString>), Error> {
     if new.client_id.is_empty() || new.client_id.bytes().any(|b| !matches!(b, 0x20..=0x7e)) {
         return Err(Error::Usage("the client id must be printable ASCII".to_owned()));
     }
-    let facts = issuer::facts(ctx, vault, &new)?;
+    let facts = issuer::facts(ctx, vault.into(), &new)?;
     if let Some(key) = &new.key {
         key.check(&facts.endpoints.token, &facts.provider)?;
     }

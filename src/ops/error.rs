@@ -65,6 +65,9 @@ pub enum Error {
         #[source]
         source: seal::Error,
     },
+    /// What another tool has left was not taken in.
+    #[error(transparent)]
+    Import(#[from] super::import::Error),
     /// A file could not be made in the place that was named.
     #[error(transparent)]
     NewFile(#[from] crate::system::NewFileError),

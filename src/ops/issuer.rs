@@ -5,6 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::clients::NewClient;
+use super::providers::built_in;
 use super::{Context, Error, Unlocked};
 use crate::domain::provider::{Filled, Unfilled};
 use crate::domain::{ClientAuth, ClientName, Endpoints};
@@ -45,7 +46,7 @@ pub(super) struct Facts {
 }
 
 /// What is known beforehand, or says the issuer itself.
-pub(super) fn facts(ctx: Context<'_>, vault: &Unlocked, new: &NewClient) -> Result<Facts, Error> {
+pub(super) fn facts(ctx: Context<'_>, vault: Option<&Unlocked>, new: &NewClient) -> Result<Facts, Error> {
     Ok(match &new.issuer {
         Issuer::Known { id, given } => known_facts(vault, id, given)?,
         Issuer::Discovered(issuer) => {
@@ -80,8 +81,11 @@ pub(super) fn facts(ctx: Context<'_>, vault: &Unlocked, new: &NewClient) -> Resu
 }
 
 /// What is known of the provider `id` without asking it.
-fn known_facts(vault: &Unlocked, id: &str, given: &[(String, String)]) -> Result<Facts, Error> {
-    let provider = vault.known_provider(id)?;
+fn known_facts(vault: Option<&Unlocked>, id: &str, given: &[(String, String)]) -> Result<Facts, Error> {
+    let provider = match vault {
+        Some(vault) => vault.known_provider(id)?,
+        None => built_in(id)?,
+    };
     let unfilled = |error: Unfilled| Error::Usage(error.to_string());
     let values = provider.values(given).map_err(unfilled)?;
     let filled = provider.filled(values).map_err(unfilled)?;

@@ -12,7 +12,12 @@ impl Unlocked {
     ///
     /// [`Error::Usage`] if none is.
     pub fn known_provider(&self, id: &str) -> Result<Cow<'static, Provider>, Error> {
-        let found = provider::find(id).map(Cow::Borrowed);
-        found.ok_or_else(|| Error::Usage(format!("no provider named `{id}`")))
+        built_in(id)
     }
+}
+
+/// The same where there is no vault.
+pub(super) fn built_in(id: &str) -> Result<Cow<'static, Provider>, Error> {
+    let found = provider::find(id).map(Cow::Borrowed);
+    found.ok_or_else(|| Error::Usage(format!("no provider named `{id}`")))
 }

@@ -9,6 +9,7 @@ mod ending;
 mod foreign_file;
 pub mod http;
 mod memory;
+mod named_file;
 mod new_file;
 #[cfg_attr(not(target_os = "linux"), path = "no_peer.rs")]
 mod peer;
@@ -31,6 +32,7 @@ pub use disk::{Disk, Facts, Kind, OpenFile, Opening, SystemDisk};
 pub use ending::Ending;
 pub use foreign_file::{ForeignFile, ReadBuffer};
 pub use memory::has_memory;
+pub use named_file::{NamedFileError, read_named_file};
 pub use new_file::{NewFile, NewFileError, Overwrite, check_free, take_back, write_new};
 pub use peer::tcp_peer_uid;
 pub use place::{

@@ -125,6 +125,10 @@ fn every_command_that_uses_the_vault_key_leaves_one_line() {
         "setup kubectl",
         "unlock",
     ];
+    home.write(
+        "login.json",
+        r#"{"client_id": "other", "client_secret": "secret", "refresh_token": "of-another-tool"}"#,
+    );
     let mut logged: BTreeSet<String> = elsewhere.map(String::from).into();
 
     for (command, expected) in [
@@ -182,6 +186,8 @@ fn every_command_that_uses_the_vault_key_leaves_one_line() {
         ("rename work home", json!({"what": "rename", "profile": "work", "to": "home"})),
         ("use home", json!({"what": "use", "profile": "home"})),
         ("CLIENT ADD", json!({"what": "client add", "client": "spare"})),
+        ("import login.json --client spare --profile taken", json!({"what": "import", "profile": "taken"})),
+        ("remove taken", json!({"what": "remove", "profile": "taken"})),
         ("client rename spare rest", json!({"what": "client rename", "client": "spare", "to": "rest"})),
         ("client remove rest", json!({"what": "client remove", "client": "rest"})),
         ("key add --identity identity.txt", json!({"what": "key add", "slot": "SLOT"})),

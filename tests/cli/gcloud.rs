@@ -11,7 +11,7 @@ use crate::serving::Serving;
 const CLOUD: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// gcloud is in no package registry: a strict run may lack it.
-fn is_here() -> bool {
+pub fn is_here() -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_here = std::env::split_paths(&path).any(|folder| folder.join("gcloud").is_file());
     if !is_here {

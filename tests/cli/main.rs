@@ -70,6 +70,8 @@ mod google_clients;
 mod google_serve;
 mod help;
 mod hot_path;
+mod import;
+mod import_tools;
 mod inputs;
 mod keyring;
 mod killed_commands;

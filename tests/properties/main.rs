@@ -12,6 +12,7 @@ mod clean;
 mod client_file;
 mod document;
 mod helper_request;
+mod import;
 mod keys;
 mod plaintext;
 mod tampering;
@@ -36,8 +37,8 @@ struct Reader {
     cases: u32,
 }
 
-const READERS: [Reader; 7] =
-    [DOCUMENT, PLAINTEXT, CALLBACK, TOKEN_ANSWER, CLIENT_FILE, BACKUP, HELPER_REQUEST];
+const READERS: [Reader; 8] =
+    [DOCUMENT, PLAINTEXT, CALLBACK, TOKEN_ANSWER, CLIENT_FILE, BACKUP, HELPER_REQUEST, IMPORT];
 
 const DOCUMENT: Reader = Reader {
     name: "document",
@@ -75,6 +76,14 @@ const HELPER_REQUEST: Reader = Reader {
     seeds: &["fuzz/seeds/helper_request"],
     cases: 12_000,
 };
+
+const IMPORT: Reader =
+    Reader { name: "import", holds: import::holds, seeds: &["fuzz/seeds/import"], cases: 12_000 };
+
+#[test]
+fn what_is_taken_from_a_file_of_another_tool_is_bounded_and_fit_to_be_stored() {
+    IMPORT.meets_its_seeds_and_their_changes();
+}
 
 #[test]
 fn only_a_plain_question_for_the_bound_host_is_given_the_token() {

@@ -91,7 +91,7 @@ pub(super) struct IssuerArgs {
     revoke_url: Option<Url>,
     /// Accept `http:` for loopback addresses; recorded in the client
     #[arg(long)]
-    insecure_loopback: bool,
+    pub insecure_loopback: bool,
 }
 
 /// A new client.
@@ -124,7 +124,7 @@ impl IssuerArgs {
         self.provider.is_some() || self.issuer.is_some() || self.token_url.is_some()
     }
 
-    fn read(&self) -> Result<Issuer, Failure> {
+    pub(super) fn read(&self) -> Result<Issuer, Failure> {
         if let Some(issuer) = &self.issuer {
             return Ok(match provider::of_issuer(issuer) {
                 Some(provider) => Issuer::Known { id: provider.id.clone(), given: Vec::new() },

@@ -12,6 +12,7 @@ mod edit;
 mod env;
 mod exec;
 mod helper;
+mod import;
 mod import_rescue;
 mod init;
 mod key;
@@ -96,6 +97,7 @@ const COMMANDS: &[Entry] = &[
     entry!("log", log, "Show what was done with the vault on this machine"),
     entry!("backup", backup, "Write the whole vault into one encrypted file"),
     entry!("restore", restore, "Make a vault out of such a file"),
+    entry!("import", import, "Take in the logins that other tools have left in plain text"),
     entry!("import-rescue", import_rescue, "Take in tokens that could only be printed"),
     entry!("setup", setup, "Tell another program to take its tokens from here"),
     entry!("helper", helper, "Answer git, docker, kubectl or cargo when they ask for credentials"),

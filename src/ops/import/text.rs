@@ -8,9 +8,9 @@ use crate::domain::{Scopes, secret_from_text};
 /// Longest client id, account and label, in bytes.
 const MAX_TEXT: usize = 1024;
 
-/// A secret that fits into a form and a header: visible ASCII.
+/// A secret: printable ASCII (RFC 6749, Appendix A.2 and A.17).
 pub(super) fn secret(text: &str) -> Option<SecretString> {
-    let is_fit = !is_placeholder(text) && text.bytes().all(|b| b.is_ascii_graphic());
+    let is_fit = !is_placeholder(text) && text.bytes().all(|b| matches!(b, 0x20..=0x7e));
     if is_fit { secret_from_text(&SecretString::from(text)).ok() } else { None }
 }
 

@@ -192,8 +192,14 @@ fn settings(input: &Input<'_>, sections: &[Section<'_>]) -> Vec<Item> {
     sections
         .iter()
         .flat_map(|section| {
-            let label = Some(section.name).filter(|name| !name.is_empty());
+            let label = Some(own_name(section.name)).filter(|name| !name.is_empty());
             pairs::items(kind, label, section.pairs.iter().copied())
         })
         .collect()
+}
+
+/// The name of a section without what it is a section of: `Repository Work`, `storage calendar`.
+fn own_name(name: &str) -> &str {
+    let words = ["Repository ", "Account ", "storage ", "pair ", "profile "];
+    words.iter().find_map(|word| name.strip_prefix(word)).unwrap_or(name)
 }

@@ -50,7 +50,14 @@ pub(super) fn read(input: &Input<'_>, bytes: &[u8]) -> Result<Vec<Item>, Odd> {
     if walk.items.is_empty() {
         return Err(why_nothing(&members));
     }
-    Ok(walk.items)
+    Ok(without_clients_of_logins(walk.items))
+}
+
+/// A client that stands in a part of its own comes with its login, and not once more by itself.
+fn without_clients_of_logins(items: Vec<Item>) -> Vec<Item> {
+    let id = |item: &Item| item.client.as_ref().map(|client| client.client_id.clone());
+    let of_logins: Vec<_> = items.iter().filter(|item| item.grant.is_some()).map(id).collect();
+    items.into_iter().filter(|item| item.grant.is_some() || !of_logins.contains(&id(item))).collect()
 }
 
 /// The client that Google's console lets one download.

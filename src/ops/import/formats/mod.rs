@@ -72,3 +72,16 @@ fn decoded(bytes: &[u8]) -> Result<Zeroizing<String>, Odd> {
     };
     Ok(Zeroizing::new(text))
 }
+
+/// What stands in variables of the environment.
+///
+/// # Errors
+///
+/// If nothing in them can be used.
+pub fn of_variables<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Vec<Item>, Odd> {
+    let items = pairs::items("environment", None, variables);
+    if items.is_empty() { Err(Odd::Unknown) } else { Ok(items) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,8 @@ pub(in crate::ops::import) fn items<'a>(
             account = account.or_else(|| text::email(value));
         }
     }
+    // `GOOGLE_` is what a person calls it, `gs_oauth2_` is not.
+    let tells_apart = matches!(kind, "env" | "environment");
     let clients: Vec<FoundClient> = groups.values().filter_map(Group::client).collect();
     let only_client = if let [only] = &clients[..] { Some(only) } else { None };
     let with_login = groups.iter().filter_map(|(beginning, group)| {
@@ -88,7 +90,7 @@ pub(in crate::ops::import) fn items<'a>(
             grant: Some(FoundGrant { refresh_token, scopes }),
             account: account.clone(),
             api_key: group.get(Part::ApiKey).and_then(text::secret),
-            label: label.and_then(text::label).or_else(|| text::label(beginning)),
+            label: label.and_then(text::label).or_else(|| text::label(beginning).filter(|_| tells_apart)),
             token_endpoint: group.get(Part::TokenEndpoint).and_then(text::url),
             ..Item::default()
         })

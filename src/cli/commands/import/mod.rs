@@ -1,0 +1,146 @@
+//! `vault import`: takes in the logins that other tools have left in plain text.
+
+mod sources;
+mod told;
+
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use super::client::IssuerArgs;
+use super::init::open_or_make;
+use crate::cli::error::{Failure, outcome_of};
+use crate::cli::exit::Code;
+use crate::cli::secret_input;
+use crate::cli::session::Session;
+use crate::domain::{ClientAuth, ClientName, ProfileName};
+use crate::ops::audit::Outcome;
+use crate::ops::import::{self, Plan, Wish};
+use crate::ops::{self, Context, Unlocked, Vault};
+
+/// Take in the logins that other tools have left in plain text
+///
+/// Makes a profile, and its client, of each refresh token in a file. Files are known by what is in
+/// them, not by their names. Nothing is asked of the provider, except with `--check`; the file stays
+/// where it is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vault import ~/.config/gcloud/application_default_credentials.json
+  vault import Google.OAuth2.Token.*.json --client google --check
+  vault import ~/.config/rclone/rclone.conf --dry-run
+  rclone config show | vault import -
+  vault import --env                 CLIENT_ID, CLIENT_SECRET and REFRESH_TOKEN
+
+Known forms: Google's client files, application default credentials and other
+authorized_user files, google-auth, oauth2client, Node and Go quickstarts,
+token responses, oauth2l, clasp, firebase-tools, gws, gemini-cli, gspread,
+pydata, earthengine, MCP servers, gmailctl, GAM, google-ads.yaml, .boto,
+rclone.conf, offlineimap and other ini files, .env files, and any JSON with a
+refresh_token in it.")]
+pub(super) struct Args {
+    /// The files; `-` reads standard input
+    #[arg(value_name = "FILE", required_unless_present = "env", conflicts_with = "env")]
+    files: Vec<PathBuf>,
+    /// Take in the variables CLIENT_ID, CLIENT_SECRET and REFRESH_TOKEN instead
+    #[arg(long)]
+    env: bool,
+    /// Only variables that begin so, such as GOOGLE_
+    #[arg(long, value_name = "TEXT", requires = "env")]
+    env_prefix: Option<String>,
+    /// What to call the profile [default: as the file calls it, or its account]
+    #[arg(short = 'p', long, value_name = "NAME")]
+    profile: Option<ProfileName>,
+    /// The stored client that the login belongs to, or what to call a new one
+    #[arg(long, value_name = "NAME", add = crate::cli::complete::clients())]
+    client: Option<ClientName>,
+    /// The file that holds the client secret, where it is not beside the refresh token; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    client_secret_file: Option<PathBuf>,
+    /// How a new client proves itself: basic, post, or none for a public client
+    #[arg(long, value_name = "HOW")]
+    client_auth: Option<ClientAuth>,
+    /// Ask the provider at once whether it accepts the login, and whose it is; nothing is stored if it does not
+    #[arg(long)]
+    check: bool,
+    /// Show what would be made, and make nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask before several profiles are made
+    #[arg(short = 'y', long)]
+    yes: bool,
+    #[command(flatten)]
+    issuer: IssuerArgs,
+}
+
+/// Runs it.
+pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    session.with(|ctx| {
+        let wish = wish(&args)?;
+        let sources = sources::Sources::of(&args)?;
+        let plain = sources.plain_files();
+        // Odd files are refused before a vault is made or opened.
+        sources.found()?;
+        let vault = match (Vault::find(ctx)?, args.dry_run) {
+            (None, true) => None,
+            _ => Some(open_or_make(session, ctx)?),
+        };
+        let plan = planned(session, ctx, vault.as_ref(), &sources, wish)?;
+        let Some(vault) = vault.filter(|_| !args.dry_run) else { return told::planned(session, &plan) };
+        confirm(session, &plan, args.yes)?;
+        let already = plan.already.clone();
+        let made = import::apply(ctx, &vault, plan, args.check, &|ctx, result| {
+            session.write_down(ctx, result.as_ref().map_or_else(outcome_of, |_| Outcome::Done));
+        })?;
+        told::made(session, &made, &already, &plain)
+    })
+}
+
+fn wish(args: &Args) -> Result<Wish, Failure> {
+    let issuer = if args.issuer.is_given() { Some(args.issuer.read()?) } else { None };
+    Ok(Wish {
+        profile: args.profile.clone(),
+        client: args.client.clone(),
+        issuer,
+        secret: args.client_secret_file.as_ref().map(|file| secret(file)).transpose()?,
+        auth: args.client_auth,
+        insecure_loopback: args.issuer.insecure_loopback,
+    })
+}
+
+fn secret(file: &Path) -> Result<SecretString, Failure> {
+    secret_input::read("the client secret", file)
+}
+
+/// The plan; a secret that is missing is asked for on a terminal.
+fn planned(
+    session: &Session,
+    ctx: Context<'_>,
+    vault: Option<&Unlocked>,
+    sources: &sources::Sources,
+    mut wish: Wish,
+) -> Result<Plan, Failure> {
+    match import::plan(ctx, vault, sources.found()?, &wish) {
+        Err(ops::Error::Import(import::Error::NoSecret { client_id, .. }))
+            if wish.secret.is_none() && session.may_ask_secrets() =>
+        {
+            let what = format!("the secret of the client {client_id}");
+            wish.secret = Some(secret_input::read_or_ask(session, &what, None)?);
+            Ok(import::plan(ctx, vault, sources.found()?, &wish)?)
+        }
+        plan => Ok(plan?),
+    }
+}
+
+/// Several profiles are shown before they are made.
+fn confirm(session: &Session, plan: &Plan, yes: bool) -> Result<(), Failure> {
+    let count = plan.profiles().count();
+    if yes || count < 2 || !session.may_ask() {
+        return Ok(());
+    }
+    told::preview(session, plan);
+    if session.terminal().confirm_plainly(&format!("Make these {count} profiles?")) {
+        return Ok(());
+    }
+    Err(Failure::new(Code::Cancelled, "nothing was taken in"))
+}

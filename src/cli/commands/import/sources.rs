@@ -1,0 +1,137 @@
+//! Where logins are looked for: files, standard input, the environment.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::Args;
+use crate::cli::environment;
+use crate::cli::error::Failure;
+use crate::cli::secret_input;
+use crate::ops;
+use crate::ops::import::{self, Error, Found, FoundClient, Input, Item, MAX_SIZE, Odd};
+use crate::system::{names_in, read_named_file};
+
+/// What standard input is called.
+const STDIN: &str = "standard input";
+
+/// Most names that are looked at beside a file.
+const MOST_NAMES: usize = 1000;
+
+/// Most client files that are read beside a file.
+const MOST_BESIDE: usize = 20;
+
+/// Everything that was read. It is understood anew each time it is needed, since secrets are not copied about.
+pub(super) struct Sources {
+    parts: Vec<Part>,
+}
+
+struct Part {
+    /// What it is called when it is told of.
+    name: String,
+    path: Option<PathBuf>,
+    content: Content,
+}
+
+enum Content {
+    Bytes(Zeroizing<Vec<u8>>),
+    Variables(Vec<(String, Zeroizing<String>)>),
+}
+
+impl Sources {
+    /// Reads whatever was named.
+    pub(super) fn of(args: &Args) -> Result<Self, Failure> {
+        if args.env {
+            let prefix = args.env_prefix.as_deref().unwrap_or_default();
+            let variables = environment::wanted(|name| name.starts_with(prefix) && import::is_wanted(name));
+            let content = Content::Variables(variables);
+            return Ok(Self {
+                parts: vec![Part { name: "the environment".to_owned(), path: None, content }],
+            });
+        }
+        let parts = args.files.iter().map(|path| Part::read(path));
+        Ok(Self { parts: parts.collect::<Result<_, _>>()? })
+    }
+
+    /// What is in them.
+    pub(super) fn found(&self) -> Result<Vec<Found>, Failure> {
+        let mut found = Vec::new();
+        for part in &self.parts {
+            let items = part
+                .items()
+                .map_err(|source| ops::Error::from(Error::Odd { file: part.name.clone(), source }))?;
+            let beside = if items.iter().all(is_complete) { Vec::new() } else { part.clients_beside() };
+            let named = |item| Found { source: part.name.clone(), item, beside: beside.clone() };
+            found.extend(items.into_iter().map(named));
+        }
+        Ok(found)
+    }
+
+    /// The files among them, which are as plain as before when all is done; or whether it was the environment.
+    pub(super) fn plain_files(&self) -> Vec<String> {
+        self.parts.iter().filter(|part| part.name != STDIN).map(|part| part.name.clone()).collect()
+    }
+}
+
+impl Part {
+    fn read(path: &Path) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            let bytes = secret_input::read_bytes("the file", path, MAX_SIZE as u64)?;
+            return Ok(Self { name: STDIN.to_owned(), path: None, content: Content::Bytes(bytes) });
+        }
+        let bytes = read_named_file(path, MAX_SIZE).map_err(|error| ops::Error::from(Error::from(error)))?;
+        let name = path.display().to_string();
+        Ok(Self { name, path: Some(path.to_owned()), content: Content::Bytes(bytes) })
+    }
+
+    fn items(&self) -> Result<Vec<Item>, Odd> {
+        match &self.content {
+            Content::Bytes(bytes) => {
+                import::read(&Input { name: self.path.as_deref().and_then(Path::file_name), bytes })
+            }
+            Content::Variables(variables) => {
+                import::of_variables(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+            }
+        }
+    }
+
+    /// Clients in the same folder: tutorials keep `credentials.json` beside `token.json`.
+    fn clients_beside(&self) -> Vec<FoundClient> {
+        let Some(folder) = self.path.as_deref().and_then(Path::parent) else { return Vec::new() };
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let own = self.path.as_deref().and_then(Path::file_name);
+        let names = names_in(folder, MOST_NAMES);
+        let likely = names.iter().filter(|name| Some(name.as_os_str()) != own && is_likely_a_client(name));
+        let mut clients: Vec<FoundClient> = Vec::new();
+        for name in likely.take(MOST_BESIDE) {
+            let Ok(bytes) = read_named_file(&folder.join(name), 64 * 1024) else { continue };
+            let items = import::read(&Input { name: Some(name), bytes: &bytes }).unwrap_or_default();
+            let found = items.into_iter().filter(|item| item.grant.is_none()).filter_map(|item| item.client);
+            clients.extend(found.filter(|client| client.key_id.is_none()));
+        }
+        clients.sort_by(|one, two| one.client_id.cmp(&two.client_id));
+        clients.dedup_by(|one, two| one.client_id == two.client_id);
+        clients
+    }
+}
+
+/// Whether nothing is missing of a login's client.
+fn is_complete(item: &Item) -> bool {
+    item.grant.is_none() || item.client.as_ref().is_some_and(|client| client.client_secret.is_some())
+}
+
+/// The names that the tools of the table give to their client files.
+fn is_likely_a_client(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else { return false };
+    let starts = [
+        "client_secret",
+        "client_id",
+        "credentials",
+        "oauth2_client",
+        "gcp-oauth.keys",
+        "secret.json",
+        "config",
+    ];
+    starts.iter().any(|start| name.starts_with(start))
+}

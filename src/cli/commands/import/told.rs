@@ -1,0 +1,150 @@
+//! What is said of what would be, or was, taken in.
+
+use serde_json::{Value, json};
+
+use crate::cli::error::Failure;
+use crate::cli::session::Session;
+use crate::cli::table::{Cell, table};
+use crate::domain::{Client, Profile};
+use crate::ops::import::{Already, Imported, Plan, Step};
+
+/// What would be made.
+pub(super) fn planned(session: &Session, plan: &Plan) -> Result<(), Failure> {
+    if session.output.json {
+        let steps = plan.steps.iter().map(|step| {
+            thing(&step.source, step.kind, &step.client, step.client_is_new, step.profile.as_ref(), step.tool)
+        });
+        let already = plan.already.iter().map(in_vault);
+        return session.output.json("imports", Value::Array(steps.chain(already).collect()));
+    }
+    session.output.answer(&preview_table(session, plan))?;
+    tell_already(session, &plan.already);
+    session.output.say("Nothing was made. Without `--dry-run` it will be.");
+    Ok(())
+}
+
+/// The same before the question whether to go on.
+pub(super) fn preview(session: &Session, plan: &Plan) {
+    session.output.say(preview_table(session, plan).trim_end());
+}
+
+fn preview_table(session: &Session, plan: &Plan) -> String {
+    let rows = plan.steps.iter().map(row).collect();
+    table(&["PROFILE", "ACCOUNT", "CLIENT", "FROM", "FORM"], rows, session.output.look())
+}
+
+fn row(step: &Step) -> Vec<Cell> {
+    let profile = step.profile.as_ref();
+    let client = match step.client_is_new {
+        true => format!("{} (new)", step.client.name),
+        false => step.client.name.to_string(),
+    };
+    vec![
+        Cell::optional(profile.map(|profile| profile.name.to_string())),
+        Cell::optional(profile.and_then(|profile| profile.account.label()).map(str::to_owned)),
+        client.into(),
+        step.source.as_str().into(),
+        step.kind.into(),
+    ]
+}
+
+/// What was made, and what lies about all the same.
+pub(super) fn made(
+    session: &Session,
+    made: &[Imported],
+    already: &[Already],
+    plain: &[String],
+) -> Result<(), Failure> {
+    for tool in tools(made) {
+        session.output.warn(&format!(
+            "the client is that of {tool}, shared by all its users: it may stop working for other programs at any time, \
+             and `vault rotate client-secret` cannot renew it"
+        ));
+    }
+    if session.output.json {
+        let things = made.iter().map(|it| {
+            let mut thing =
+                thing(&it.source, it.kind, &it.client, it.client_is_new, it.profile.as_ref(), it.tool);
+            thing["checked"] = json!(it.is_proven);
+            thing
+        });
+        return session
+            .output
+            .json("imports", Value::Array(things.chain(already.iter().map(in_vault)).collect()));
+    }
+    made.iter().for_each(|imported| tell(session, imported));
+    tell_already(session, already);
+    for place in plain {
+        session.output.say(&still_there(place));
+    }
+    Ok(())
+}
+
+fn tools(made: &[Imported]) -> Vec<&'static str> {
+    let mut tools: Vec<&str> = made.iter().filter_map(|imported| imported.tool).collect();
+    tools.sort_unstable();
+    tools.dedup();
+    tools
+}
+
+fn tell(session: &Session, imported: &Imported) {
+    let Some(profile) = &imported.profile else {
+        let name = &imported.client.name;
+        session
+            .output
+            .say(&format!("Client `{name}` is stored. Use it with: vault add-profile NAME --client {name}"));
+        return;
+    };
+    let account = profile.account.label().map_or_else(String::new, |account| format!(" of {account}"));
+    let proof = if imported.is_proven { "; the provider accepts its login" } else { "" };
+    session.output.say(&format!(
+        "Profile `{0}`{account} is stored, with client `{1}`{proof}. Try: vault token {0}",
+        profile.name, imported.client.name
+    ));
+}
+
+fn tell_already(session: &Session, already: &[Already]) {
+    for one in already {
+        let what = if one.is_other_login { "another login of its account" } else { "its login" };
+        session.output.say(&format!("Left out {}: {what} is in profile `{}` already", one.file, one.profile));
+    }
+}
+
+fn still_there(place: &str) -> String {
+    if place == "the environment" {
+        return "The variables are still set: unset them, and take them out of the start files of your shell"
+            .to_owned();
+    }
+    format!("{place} still lies there in plain text. Remove it when nothing needs it any more")
+}
+
+fn thing(
+    source: &str,
+    kind: &str,
+    client: &Client,
+    client_is_new: bool,
+    profile: Option<&Profile>,
+    tool: Option<&str>,
+) -> Value {
+    let mut thing = json!({
+        "source": source,
+        "kind": kind,
+        "client": client.name,
+        "client_id": client.client_id,
+        "client_is_new": client_is_new,
+        "provider": client.provider,
+    });
+    if let Some(tool) = tool {
+        thing["tool"] = json!(tool);
+    }
+    if let Some(profile) = profile {
+        thing["profile"] = json!(profile.name);
+        thing["account"] = json!(profile.account);
+        thing["scopes"] = json!(profile.scopes.granted);
+    }
+    thing
+}
+
+fn in_vault(already: &Already) -> Value {
+    json!({ "source": already.file, "profile": already.profile, "is_in_vault": true })
+}
