@@ -28,7 +28,8 @@ macro_rules! built_in {
 }
 
 built_in! {
-    "google",
+    "atlassian", "bitbucket", "codeberg", "discord", "dropbox", "forgejo", "gitea", "github", "gitlab", "google",
+    "linear", "microsoft", "notion", "salesforce", "slack", "spotify", "twitch", "zoom",
 }
 
 impl BuiltIn {
