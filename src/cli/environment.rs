@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::screen::Screen;
 use crate::ops::doctor::Surroundings;
 use crate::ops::setup::places::Places;
 
@@ -33,8 +34,8 @@ pub(super) struct Environment {
     pub kubernetes_exec_info: Option<OsString>,
     /// Whether we run on GitHub Actions, which hides secrets in its logs if it is told to.
     pub is_github_actions: bool,
-    /// Whether a window could appear on this machine's screen.
-    pub has_display: bool,
+    /// Where a window would appear.
+    pub screen: Screen,
 }
 
 /// The variables that unlock the vault. No program that we run for the user gets them.
@@ -89,7 +90,7 @@ impl Environment {
             browser: variable("BROWSER"),
             kubernetes_exec_info: variable("KUBERNETES_EXEC_INFO"),
             is_github_actions: variable("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
-            has_display: has_display(),
+            screen: Screen::find(variable, |path| Path::new(path).exists()),
         }
     }
 }
@@ -135,13 +136,4 @@ pub(super) fn tool_places(home: PathBuf, runtime_dir: &Path) -> Places {
         called_as: called_as.unwrap_or("vault").to_owned(),
         runtime_dir: runtime_dir.to_owned(),
     }
-}
-
-/// Over SSH a browser would open on the wrong screen, if at all.
-fn has_display() -> bool {
-    let is_remote = variable("SSH_CONNECTION").is_some() || variable("SSH_TTY").is_some();
-    let has_screen = cfg!(any(target_os = "macos", windows))
-        || variable("DISPLAY").is_some()
-        || variable("WAYLAND_DISPLAY").is_some();
-    has_screen && !is_remote
 }
