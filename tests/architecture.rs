@@ -31,6 +31,7 @@ const CRATES_OF_ONE_ROOM: &[(&str, &str)] = &[
     ("directories", "cli"),
     ("indicatif", "cli"),
     ("open", "cli"),
+    ("qrcode", "cli"),
     ("rpassword", "cli"),
     ("aho_corasick", "ops"),
     ("ignore", "ops"),

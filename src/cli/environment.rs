@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::screen::Screen;
 use crate::ops::doctor::Surroundings;
 use crate::ops::scan::Root;
 use crate::ops::setup::places::Places;
@@ -36,8 +37,8 @@ pub(super) struct Environment {
     pub kubernetes_exec_info: Option<OsString>,
     /// Whether we run on GitHub Actions, which hides secrets in its logs if it is told to.
     pub is_github_actions: bool,
-    /// Whether a window could appear on this machine's screen.
-    pub has_display: bool,
+    /// Where a window would appear.
+    pub screen: Screen,
 }
 
 /// The variables that unlock the vault. No program that we run for the user gets them.
@@ -92,7 +93,7 @@ impl Environment {
             browser: variable("BROWSER"),
             kubernetes_exec_info: variable("KUBERNETES_EXEC_INFO"),
             is_github_actions: variable("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
-            has_display: has_display(),
+            screen: Screen::find(variable, |path| Path::new(path).exists()),
         }
     }
 }
@@ -176,13 +177,4 @@ pub(super) fn scan_roots(home: &Path) -> Vec<Root> {
         paths.into_iter().map(|path| Root { path, stands_for: *stands_for })
     });
     [Root { path: home.to_owned(), stands_for: None }].into_iter().chain(moved).collect()
-}
-
-/// Over SSH a browser would open on the wrong screen, if at all.
-fn has_display() -> bool {
-    let is_remote = variable("SSH_CONNECTION").is_some() || variable("SSH_TTY").is_some();
-    let has_screen = cfg!(any(target_os = "macos", windows))
-        || variable("DISPLAY").is_some()
-        || variable("WAYLAND_DISPLAY").is_some();
-    has_screen && !is_remote
 }

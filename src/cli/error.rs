@@ -204,6 +204,8 @@ fn code(error: &ops::Error) -> Code {
         E::OAuth(error) | E::NotRevoked { source: error, .. } => oauth_code(error),
         E::Api(error) => api_code(error),
         E::Mint(error) => mint_code(error),
+        E::Device(ops::device::Error::Expired) => Code::LoginNeeded,
+        E::Device(_) => Code::Refused,
         E::Document { source: seal::Error::Newer { .. }, .. } => Code::Newer,
         E::NewFile(error) => new_file_code(error),
         E::Setup(error) => setup_code(error),
@@ -327,7 +329,10 @@ fn oauth_code(error: &oauth::Error) -> Code {
             Code::Later
         }
         oauth::Error::Nonsense { .. } => Code::Nonsense,
-        oauth::Error::Denied(_) | oauth::Error::TimedOut | oauth::Error::Cancelled => Code::Cancelled,
+        oauth::Error::Denied(_)
+        | oauth::Error::Expired(_)
+        | oauth::Error::TimedOut
+        | oauth::Error::Cancelled => Code::Cancelled,
         _ => Code::Refused,
     }
 }

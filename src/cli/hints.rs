@@ -1,6 +1,7 @@
 //! What a user can do about an error: the next command to type.
 
 mod api;
+mod device;
 mod import;
 mod mint;
 mod setup;
@@ -23,6 +24,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::OAuth(error) => return oauth_hints(error),
         E::Api(error) => return api::of(error),
         E::Mint(error) => return mint::of(error),
+        E::Device(error) => return device::of(error),
         E::GrantRefused { profile, provider, causes, .. } => {
             return grant_hints(profile.as_str(), provider, causes);
         }
@@ -344,6 +346,7 @@ fn oauth_hints(error: &oauth::Error) -> Vec<String> {
         {
             "write the whole address, beginning with https://"
         }
+        oauth::Error::Expired(_) => "run the command again for a new code",
         oauth::Error::TimedOut => "run the command again; `--timeout` gives more time",
         oauth::Error::Denied(_) => "run the command again when you want to allow it",
         oauth::Error::Listen { .. } => {

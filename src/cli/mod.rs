@@ -2,6 +2,7 @@
 
 mod age_words;
 mod args;
+mod browser;
 mod commands;
 mod complete;
 mod courier;
@@ -19,6 +20,8 @@ mod output;
 mod own_name;
 mod progress;
 mod provider_secrets;
+mod qr;
+mod screen;
 mod secret_input;
 mod session;
 mod table;

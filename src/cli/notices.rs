@@ -45,6 +45,8 @@ fn words(notice: &Notice) -> Words {
         ),
         Notice::Waiting => Talk("Waiting for another vault process…".to_owned()),
         Notice::AskingAgain => Talk("The answer of the provider was lost; asking once more…".to_owned()),
+        Notice::PollFailed { why } => Warning(format!("it could not be asked whether you have consented: {why}; it goes on")),
+        Notice::DeviceNote { provider, note } => Talk(format!("The device flow at {provider}: {note}")),
         Notice::CacheIgnored { profile } => {
             Warning(format!("the cached token of `{profile}` was changed outside vault; it is ignored and replaced"))
         }

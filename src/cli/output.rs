@@ -20,22 +20,38 @@ pub(super) struct Output {
     pub json: bool,
     quiet: bool,
     colour: bool,
+    colours_stderr: bool,
 }
 
 impl Output {
     /// The output that the command line and the environment ask for.
     pub(super) fn new(globals: &Globals, environment: &Environment) -> Self {
-        let colour = match globals.color {
+        let wants_colour = |is_terminal: bool| match globals.color {
             When::Always => true,
             When::Never => false,
-            When::Auto => io::stdout().is_terminal() && !environment.no_color,
+            When::Auto => is_terminal && !environment.no_color,
         };
-        Self { json: globals.json, quiet: globals.quiet, colour }
+        Self {
+            json: globals.json,
+            quiet: globals.quiet,
+            colour: wants_colour(io::stdout().is_terminal()),
+            colours_stderr: wants_colour(io::stderr().is_terminal()),
+        }
     }
 
     /// How tables are to look.
     pub(super) fn look(self) -> Look {
-        Look { width: width(), colour: self.colour }
+        Look { width: width(&io::stdout()), colour: self.colour }
+    }
+
+    /// How many columns standard error has; `None` where it is no terminal, or nobody knows.
+    pub(super) fn columns_of_stderr(self) -> Option<u16> {
+        if io::stderr().is_terminal() { width(&io::stderr()) } else { None }
+    }
+
+    /// Whether what a terminal obeys may be written to standard error.
+    pub(super) fn colours_stderr(self) -> bool {
+        self.colours_stderr
     }
 
     /// Writes the answer to standard output.
@@ -122,13 +138,13 @@ pub(super) fn has_reader() -> bool {
 }
 
 #[cfg(unix)]
-fn width() -> Option<u16> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+fn width(terminal: &impl std::os::fd::AsFd) -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(terminal).ok()?;
     (size.ws_col > 0).then_some(size.ws_col)
 }
 
 #[cfg(not(unix))]
-fn width() -> Option<u16> {
+fn width<T>(_: &T) -> Option<u16> {
     None
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+use super::device::NotYet;
 use super::{Obstacle, TransportError};
 
 /// Longest text of a server that is shown, in characters.
@@ -61,6 +62,12 @@ pub enum Error {
     /// The user, or the provider on the user's behalf, said no.
     #[error("consent was denied")]
     Denied(#[source] ServerError),
+    /// The user has not consented yet: the only answer after which a device asks again (RFC 8628, 3.5).
+    #[error("nobody has consented yet")]
+    NotYet(NotYet),
+    /// The provider does not wait for the user any more (RFC 8628, 3.5).
+    #[error("nobody has consented before the code expired")]
+    Expired(#[source] ServerError),
     /// The user did not come back from the browser in time.
     #[error("no answer came from the browser in time")]
     TimedOut,

@@ -4,6 +4,7 @@ pub mod assertion;
 pub mod authorization;
 pub mod callback;
 pub mod client_file;
+pub mod device;
 pub mod diagnosis;
 pub mod discovery;
 mod error;

@@ -146,9 +146,19 @@ fn ask(
     form: Form,
     timeout: Duration,
 ) -> Result<TokenAnswer, Error> {
-    let url = credentials.binding.token_endpoint.clone().ok_or_else(|| unnamed("token endpoint"))?;
-    let (request, response) = post(http, credentials, url, form, timeout)?;
+    let (request, response) = post_token(http, credentials, form, timeout)?;
     judge(&response, &sent_secrets(&request))
+}
+
+/// Sends a form to the token endpoint.
+pub(super) fn post_token(
+    http: &dyn Http,
+    credentials: &Credentials<'_>,
+    form: Form,
+    timeout: Duration,
+) -> Result<(Request, Response), Error> {
+    let url = credentials.binding.token_endpoint.clone().ok_or_else(|| unnamed("token endpoint"))?;
+    post(http, credentials, url, form, timeout)
 }
 
 /// Sends a form to `url` and proves who sends it.
@@ -196,8 +206,9 @@ fn authenticate(
 pub(super) fn sent_secrets(request: &Request) -> Vec<&SecretString> {
     let mut secrets = Vec::new();
     if let Method::PostForm(form) = &request.method {
-        let is_secret =
-            |name: &str| !matches!(name, "grant_type" | "client_id" | "redirect_uri" | "token_type_hint");
+        let is_secret = |name: &str| {
+            !matches!(name, "grant_type" | "client_id" | "redirect_uri" | "scope" | "token_type_hint")
+        };
         secrets.extend(form.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value));
     }
     if let Some(Authorization::Basic { secret, .. }) = &request.authorization {
@@ -207,7 +218,7 @@ pub(super) fn sent_secrets(request: &Request) -> Vec<&SecretString> {
 }
 
 /// What the answer as a whole means.
-fn judge(response: &Response, sent: &[&SecretString]) -> Result<TokenAnswer, Error> {
+pub(super) fn judge(response: &Response, sent: &[&SecretString]) -> Result<TokenAnswer, Error> {
     let (members, is_whole) = judge_error(response, sent)?;
     answer::read(&members, is_whole, response.date)
 }

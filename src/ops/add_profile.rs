@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 
 use super::clients::{self, Candidate, NewClient};
-use super::consent::{Request, asked_scopes, consent};
+use super::consent::{Request, Way, asked_scopes, consent};
 use super::login::{self, Party, Place};
-use super::{Context, Error, Unlocked, documents, mint, recover, rename};
+use super::{Context, Error, Unlocked, device, documents, mint, recover, rename};
 use crate::domain::{Account, ClientName, GrantType, Profile, ProfileName, ScopeRecord, Scopes};
 use crate::store::Access;
 use crate::system::random_id;
@@ -36,6 +36,8 @@ pub struct NewProfile {
     pub scopes: Vec<String>,
     /// An API key to keep with it.
     pub api_key: Option<SecretString>,
+    /// The command that is to open its pages.
+    pub browser: Option<String>,
 }
 
 /// Makes a profile and logs it in, or only makes it if there is no `login`.
@@ -56,6 +58,9 @@ pub fn add_profile(
     recover::settle(ctx, vault, &new.name)?;
     finish_renames(ctx, vault)?;
     check_free(ctx, &new.name)?;
+    if let (Some(Request { way: Way::Device { .. }, .. }), ClientChoice::New(client)) = (login, &new.client) {
+        device::check_new(ctx, client)?;
+    }
     let plan = Plan::make(ctx, vault, new, login.map_or(&[], |login| login.scopes))?;
     match login {
         None => {
@@ -64,8 +69,7 @@ pub fn add_profile(
         }
         Some(request) => {
             ctx.store.prove_writable()?;
-            let (profile, client) = (plan.profile.clone(), plan.candidate.facts.clone());
-            consent(&profile, &client, request, |consented| {
+            consent(ctx, &plan.profile, &plan.candidate, request, |consented| {
                 let _lock = vault.lock(ctx, Access::Exclusive)?;
                 let party = plan.party(ctx, vault)?;
                 login::exchange(ctx, vault, party, consented, request.replace_account)
@@ -112,7 +116,7 @@ impl Plan {
             exports: Default::default(),
             hosts: BTreeMap::new(),
             grant_type: GrantType::default(),
-            browser: None,
+            browser: new.browser,
             project: None,
             api_key_set_at: new.api_key.is_some().then(|| ctx.clock.now()),
         };
@@ -121,7 +125,7 @@ impl Plan {
 
     /// What stands in the store may have changed while the user was in the browser. The caller holds
     /// the vault lock alone.
-    pub(super) fn party(mut self, ctx: Context<'_>, vault: &Unlocked) -> Result<Party, Error> {
+    pub(super) fn party(&self, ctx: Context<'_>, vault: &Unlocked) -> Result<Party, Error> {
         rename::finish(ctx, vault)?;
         recover::recover(ctx, vault, &self.profile.name)?;
         check_free(ctx, &self.profile.name)?;
@@ -132,15 +136,15 @@ impl Plan {
                 return Err(documents::no_client(ctx, &self.candidate.facts.name));
             }
             None => {
-                clients::candidate(ctx, self.candidate.facts, self.candidate.secret, self.client_was_named)?
+                let (facts, secret) = (self.candidate.facts.clone(), self.candidate.secret.clone());
+                clients::candidate(ctx, facts, secret, self.client_was_named)?
             }
         };
-        self.profile.client = client.id.clone();
         Ok(Party {
-            facts: self.profile,
+            facts: Profile { client: client.id.clone(), ..self.profile.clone() },
             document: Place::New(random_id()),
             client,
-            api_key: self.api_key,
+            api_key: self.api_key.clone(),
             previous: None,
         })
     }

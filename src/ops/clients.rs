@@ -9,7 +9,7 @@ use crate::domain::{
     Client, ClientAuth, ClientName, DocumentId, Profile, ProfileName, RedirectUri, SealedField,
 };
 use crate::oauth::check_url;
-use crate::oauth::client_file::ClientFile;
+use crate::oauth::client_file::{self, ClientFile};
 use crate::seal::{Document, Draft, Format, Verified};
 use crate::store::{Access, Expected, Name, Revision};
 use crate::system::random_id;
@@ -33,6 +33,8 @@ pub struct NewClient {
     pub insecure_loopback: bool,
     /// What its key file says beside the key, if it is a service account.
     pub key: Option<mint::KeyFacts>,
+    /// What kind of app it was made for, if that is known.
+    pub kind: Option<client_file::Kind>,
 }
 
 impl NewClient {
@@ -47,6 +49,7 @@ impl NewClient {
             redirect_uri: None,
             insecure_loopback: false,
             key: None,
+            kind: Some(file.kind),
         }
     }
 }
@@ -80,15 +83,34 @@ impl Candidate {
 
     /// Takes back what was saved of a client that turned out to be of no use.
     pub(super) fn forget(&mut self, ctx: Context<'_>) -> Result<(), Error> {
-        ctx.store.remove(&Name::Client(self.facts.name.clone()))?;
-        if let Some((document, _)) = self.stored.take() {
+        if let Some(document) = self.take_back(ctx)? {
             documents::bury(ctx, &document);
         }
         Ok(())
     }
 
+    /// Does the same for a client that was only put in its place. A copy of it may come back.
+    pub(super) fn take_back(&mut self, ctx: Context<'_>) -> Result<Option<Verified>, Error> {
+        ctx.store.remove(&Name::Client(self.facts.name.clone()))?;
+        Ok(self.stored.take().map(|(document, _)| document))
+    }
+
     /// Writes the client as it is now, with its secret sealed for its present binding.
     pub(super) fn save(&mut self, ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
+        self.put(ctx, vault)?;
+        self.mark(ctx);
+        Ok(())
+    }
+
+    /// Remembers that the client stands as it was put in its place.
+    pub(super) fn mark(&self, ctx: Context<'_>) {
+        if let Some((document, _)) = &self.stored {
+            documents::mark(ctx, document);
+        }
+    }
+
+    /// Does the same as [`Self::save`], and leaves no trace outside the vault: it may have to be taken back.
+    pub(super) fn put(&mut self, ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
         let draft = match &self.stored {
             Some((document, _)) => document.next(),
             None => Draft::new(Format::Client, vault.id.clone(), self.id.clone()),
@@ -104,7 +126,7 @@ impl Candidate {
             Some((_, revision)) => Expected::Revision(revision),
             None => Expected::Absent,
         };
-        documents::save(ctx, &name, &document, expected)?;
+        ctx.store.write(&name, &document.to_bytes(), expected)?;
         let revision = Revision::of(&document.to_bytes());
         self.stored = Some((document, revision));
         self.saved = Some(self.facts.clone());

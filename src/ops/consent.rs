@@ -1,5 +1,5 @@
-//! The way through the browser: the user is led to the consent, and what comes back is believed only if
-//! it answers.
+//! The way to a person's consent. Through the browser, what comes back is believed only if it answers; the way by a
+//! device code is in `device`.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::Error;
+use super::clients::Candidate;
+use super::device::{self, Claim, Invitation};
+use super::{Context, Error};
 use crate::domain::{Client, Profile, Scopes};
 use crate::oauth::authorization::{Answer, Consent, Flow};
 use crate::oauth::callback::{Callback, Cancel, Listener, Outcome, Responder};
@@ -34,16 +36,51 @@ pub(super) fn asked_scopes(client: &Client, known: &Scopes, more: &[String]) -> 
 
 /// Leads the user to the provider and brings back what is pasted. Implemented where the terminal is.
 pub trait Courier: Sync {
-    /// Shows `url` or opens a browser with it. Whatever the user pastes goes to `pasted`; dropping it
+    /// Shows the address or opens a browser with it. Whatever the user pastes goes to `pasted`; dropping it
     /// leaves the browser as the only way back.
     ///
     /// # Errors
     ///
     /// If there is no way to reach the user.
-    fn lead(&self, url: &Url, redirect_uri: &Url, pasted: Sender<SecretString>) -> Result<(), Error>;
+    fn lead(&self, way: &WayThere<'_>, pasted: Sender<SecretString>) -> Result<(), Error>;
 
     /// Says why a pasted text was not the answer; the wait goes on.
     fn refuse(&self, why: &str);
+
+    /// Shows what is to be typed on another device, and where.
+    ///
+    /// # Errors
+    ///
+    /// If there is no way to reach the user.
+    fn invite(&self, invitation: &Invitation<'_>) -> Result<(), Error>;
+}
+
+/// How a browser gets to the consent and back.
+#[derive(Clone, Copy, Debug)]
+pub struct WayThere<'a> {
+    /// Where the user consents.
+    pub url: &'a Url,
+    /// Where the browser comes back to.
+    pub redirect_uri: &'a Url,
+    /// The command that the profile has its pages opened by.
+    pub browser: Option<&'a str>,
+    /// Whether the provider offers the device flow for what is asked for.
+    pub offers_device: bool,
+}
+
+/// Which way a consent goes, and how long the user may take.
+#[derive(Clone, Copy, Debug)]
+pub enum Way {
+    /// Through a browser, here or elsewhere, which comes back.
+    Browser {
+        /// How long the user may take.
+        patience: Duration,
+    },
+    /// By a code that is typed on another device (RFC 8628).
+    Device {
+        /// How long the user may take, where that is less than the life of the code.
+        patience: Option<Duration>,
+    },
 }
 
 /// How a login is to go.
@@ -52,8 +89,10 @@ pub struct Request<'a> {
     pub courier: &'a dyn Courier,
     /// Scopes to ask for besides those of the profile; short names are fine.
     pub scopes: &'a [String],
-    /// How long the user may take.
-    pub patience: Duration,
+    /// Which way the consent goes.
+    pub way: Way,
+    /// The command that is to open the pages of this profile from now on.
+    pub browser: Option<&'a str>,
     /// Whether another account may take the place of the linked one.
     pub replace_account: bool,
     /// Whether a consent that still works is to be replaced: the user is asked although nothing new is
@@ -61,19 +100,51 @@ pub struct Request<'a> {
     pub renews: bool,
 }
 
-/// What came back from the browser, with the secrets of its flow.
-pub(super) struct Consented<'a> {
-    pub(super) flow: &'a Flow,
-    pub(super) code: SecretString,
+/// What proves that a user has consented.
+pub(super) enum Consented<'a> {
+    /// What came back from the browser, with the secrets of its flow.
+    Browser {
+        /// The flow.
+        flow: &'a Flow,
+        /// The authorization code.
+        code: SecretString,
+    },
+    /// A device code. Whether the user has consented to it shows only when it is used.
+    Device(Claim<'a>),
 }
 
-/// Leads the user through the consent and hands the code to `finish`. The browser is told how that
-/// went.
+impl Consented<'_> {
+    /// What the ID token must repeat.
+    pub(super) fn nonce(&self) -> Option<&str> {
+        match self {
+            Self::Browser { flow, .. } => flow.nonce(),
+            Self::Device(_) => None,
+        }
+    }
+}
+
+/// Leads the user through the consent and hands its proof to `finish`, which asks for the tokens: once, or by a
+/// device code as often as the user takes.
 pub(super) fn consent(
+    ctx: Context<'_>,
+    profile: &Profile,
+    candidate: &Candidate,
+    request: &Request<'_>,
+    finish: impl FnMut(&Consented<'_>) -> Result<Profile, Error>,
+) -> Result<Profile, Error> {
+    match request.way {
+        Way::Browser { patience } => through_browser(profile, &candidate.facts, request, patience, finish),
+        Way::Device { patience } => device::consent(ctx, profile, candidate, request, patience, finish),
+    }
+}
+
+/// The browser is told how the exchange of its code went.
+fn through_browser(
     profile: &Profile,
     client: &Client,
     request: &Request<'_>,
-    finish: impl FnOnce(&Consented<'_>) -> Result<Profile, Error>,
+    patience: Duration,
+    mut finish: impl FnMut(&Consented<'_>) -> Result<Profile, Error>,
 ) -> Result<Profile, Error> {
     // Bound before the URL is made: nobody else can take the port in between.
     let listener = Listener::bind(client.redirect_uri.as_ref())?;
@@ -88,8 +159,15 @@ pub(super) fn consent(
     let flow = Flow::begin(client, &consent, listener.redirect_uri().clone());
     log::debug!("consent at {}", client.endpoints.authorization);
 
-    let (code, responder) = wait(&flow, listener, request)?;
-    let result = code.map_err(Error::from).and_then(|code| finish(&Consented { flow: &flow, code }));
+    let redirect_uri = listener.redirect_uri().clone();
+    let way = WayThere {
+        url: flow.url(),
+        redirect_uri: &redirect_uri,
+        browser: profile.browser.as_deref(),
+        offers_device: device::is_offered(client, &profile.scopes.asked),
+    };
+    let (code, responder) = wait(&flow, listener, &way, request.courier, patience)?;
+    let result = code.map_err(Error::from).and_then(|code| finish(&Consented::Browser { flow: &flow, code }));
     if let Some(responder) = responder {
         responder.finish(&outcome(&result));
     }
@@ -116,12 +194,17 @@ enum Event {
 type Arrived = (Result<SecretString, oauth::Error>, Option<Responder>);
 
 /// Waits for the browser and for a pasted address, whichever comes first.
-fn wait(flow: &Flow, listener: Listener, request: &Request<'_>) -> Result<Arrived, Error> {
+fn wait(
+    flow: &Flow,
+    listener: Listener,
+    way: &WayThere<'_>,
+    courier: &dyn Courier,
+    patience: Duration,
+) -> Result<Arrived, Error> {
     let cancel = Cancel::default();
-    let deadline = Instant::now() + request.patience;
+    let deadline = Instant::now() + patience;
     let (events, arrivals) = mpsc::channel();
     thread::scope(|scope| {
-        let redirect_uri = listener.redirect_uri().clone();
         let callback = events.clone();
         let cancelled = &cancel;
         scope.spawn(move || {
@@ -129,10 +212,7 @@ fn wait(flow: &Flow, listener: Listener, request: &Request<'_>) -> Result<Arrive
             let _ = callback.send(Event::Callback(result));
         });
         let pasted = forward_pasted(events);
-        let arrived = request
-            .courier
-            .lead(flow.url(), &redirect_uri, pasted)
-            .and_then(|()| first_answer(flow, &arrivals, request.courier));
+        let arrived = courier.lead(way, pasted).and_then(|()| first_answer(flow, &arrivals, courier));
         cancel.cancel();
         arrived
     })

@@ -29,6 +29,8 @@ pub struct Changes {
     pub bind: Vec<(Use, Host)>,
     /// Hosts to which it is no longer sent.
     pub unbind: Vec<(Use, Host)>,
+    /// Another command that opens its pages, or none.
+    pub browser: Option<Option<String>>,
     /// Another Google Cloud project, or none.
     pub project: Option<Option<String>>,
     /// Whether the login may be forgotten, where the change costs it.
@@ -46,6 +48,7 @@ impl Changes {
             && self.bind.is_empty()
             && self.unbind.is_empty()
             && self.project.is_none()
+            && self.browser.is_none()
     }
 }
 
@@ -81,6 +84,9 @@ pub fn edit(
         facts.hosts.retain(|_, hosts| !hosts.is_empty());
         if let Some(project) = changes.project {
             facts.project = project;
+        }
+        if let Some(browser) = changes.browser {
+            facts.browser = browser;
         }
         if let Some(account) = changes.account {
             check_account(&facts)?;

@@ -50,6 +50,9 @@ pub enum Error {
     /// The conversation with the provider failed.
     #[error(transparent)]
     OAuth(#[from] oauth::Error),
+    /// A login by a device code was not begun, or did not end well.
+    #[error(transparent)]
+    Device(#[from] super::device::Error),
     /// A request to an API did not do what was asked.
     #[error(transparent)]
     Api(#[from] super::api::Error),

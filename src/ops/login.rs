@@ -1,4 +1,4 @@
-//! `vault login`: consent in the browser, and a grant that is saved before anything is said.
+//! `vault login`: a consent, and a grant that is saved before anything is said.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use url::Url;
 
 use super::clients::Candidate;
 use super::consent::{Consented, Request, asked_scopes, consent};
+use super::device::POLL_LIMIT;
 use super::new_consent::NewConsent;
 use super::refresh::ask_twice;
 use super::{Context, Error, Loaded, Unlocked, documents, mint, recover, rescue, successor};
@@ -39,9 +40,10 @@ pub fn login(
     mint::check_person(&profile, Some(&client.facts))?;
     let candidate = Candidate::stored(vault, client)?;
     profile.scopes.asked = asked_scopes(&candidate.facts, &profile.scopes.asked, request.scopes)?;
+    profile.browser = request.browser.map(str::to_owned).or(profile.browser);
     ctx.store.prove_writable()?;
 
-    consent(&profile, &candidate.facts, request, |consented| {
+    consent(ctx, &profile, &candidate, request, |consented| {
         // Alone only if the client may have to be written too; else other profiles can go on.
         let access = if candidate.facts.client_auth_pinned { Access::Shared } else { Access::Exclusive };
         let _vault_lock = vault.lock(ctx, access)?;
@@ -56,7 +58,8 @@ pub fn login(
                 oauth::Error::Policy { what: "the client was changed during the login".to_owned() }.into()
             );
         }
-        let facts = Profile { scopes: profile.scopes.clone(), ..current.facts.clone() };
+        let browser = request.browser.map(str::to_owned).or(current.facts.browser.clone());
+        let facts = Profile { scopes: profile.scopes.clone(), browser, ..current.facts.clone() };
         let previous = if request.renews { to_retire(vault, &current, &client)? } else { None };
         let document = Place::Stored(current.document);
         let party = Party { facts, document, client, api_key: None, previous };
@@ -147,8 +150,10 @@ impl Place {
     }
 }
 
-/// Exchanges the code, checks whose account it is, and saves the grant. The caller holds the grant's
-/// lock, or the vault's alone.
+/// Exchanges what proves the consent, checks whose account it is, and saves the grant. The caller holds the
+/// grant's lock, or the vault's alone.
+///
+/// A device code may be exchanged too early: then everything is as it was, and [`oauth::Error::NotYet`] says so.
 pub(super) fn exchange(
     ctx: Context<'_>,
     vault: &Unlocked,
@@ -167,7 +172,9 @@ pub(super) fn exchange(
     // Before the code is spent: afterwards nothing but the grant itself may still have to be saved. A client
     // that may turn out to prove itself the other way is written even if it is stored as it is, which shows
     // whether it can be.
-    if other_auth(&party.client).is_some() {
+    if is_new_client {
+        party.client.put(ctx, vault)?;
+    } else if may_change_auth(&party.client, consented) {
         party.client.save(ctx, vault)?;
     } else {
         party.client.save_if_changed(ctx, vault)?;
@@ -187,6 +194,7 @@ pub(super) fn exchange(
         });
     match redeemed {
         Ok((reservation, account, answer)) => {
+            party.client.mark(ctx);
             let noted = note_proof(ctx, vault, &mut party.client, &binding);
             let now = ctx.clock.now();
             let consent = NewConsent { grant_id, account, answer, old_is_spent, renewed_before, now };
@@ -202,7 +210,7 @@ pub(super) fn exchange(
             Ok(profile)
         }
         Err(error) => {
-            if is_new_client && let Err(left) = party.client.forget(ctx) {
+            if is_new_client && let Err(left) = party.client.take_back(ctx) {
                 log::warn!("the new client stays in the vault: {left}");
             }
             Err(error)
@@ -239,17 +247,26 @@ fn redeem_for(
     replace_account: bool,
 ) -> Result<(Account, TokenAnswer), Error> {
     let answer = redeem(ctx, &mut party.client, consented)?;
+    if let Consented::Device(claim) = consented {
+        claim.redeem();
+    }
     Ok((whose(ctx, party, consented, &answer, replace_account)?, answer))
 }
 
 /// Spends the code. A client whose authentication is not pinned may prove itself the other way once,
 /// and what worked is pinned.
 fn redeem(ctx: Context<'_>, client: &mut Candidate, consented: &Consented<'_>) -> Result<TokenAnswer, Error> {
+    if let Some(accepted) = accepted(consented).filter(|accepted| other_auth(client) == Some(*accepted)) {
+        client.facts.client_auth = accepted;
+    }
     let first = spend(ctx, client, consented);
     let answer = match (first, other_auth(client)) {
         (Err(oauth::Error::Refused(server)), Some(other)) if server.error == "invalid_client" => {
             client.facts.client_auth = other;
-            spend(ctx, client, consented).map_err(|_| Error::CodeRefused(server))?
+            spend(ctx, client, consented).map_err(|error| match error {
+                error @ oauth::Error::NotYet(_) => error.into(),
+                _ => Error::CodeRefused(server),
+            })?
         }
         (Err(oauth::Error::Refused(server)), _) => return Err(Error::CodeRefused(server)),
         (result, _) => result?,
@@ -265,19 +282,35 @@ fn spend(
 ) -> Result<TokenAnswer, oauth::Error> {
     let binding = client.facts.binding();
     let credentials = Credentials { binding: &binding, secret: client.secret.as_ref() };
-    let flow = consented.flow;
-    ask_twice(ctx, |timeout| {
-        token_endpoint::exchange_code(
-            ctx.http,
-            &credentials,
-            &consented.code,
-            flow.verifier(),
-            flow.redirect_uri(),
-            timeout,
-        )
-    })
+    match consented {
+        Consented::Browser { flow, code } => ask_twice(ctx, |timeout| {
+            let (verifier, redirect_uri) = (flow.verifier(), flow.redirect_uri());
+            token_endpoint::exchange_code(ctx.http, &credentials, code, verifier, redirect_uri, timeout)
+        }),
+        Consented::Device(claim) => {
+            let polled = oauth::device::poll(ctx.http, &credentials, claim.device_code, POLL_LIMIT);
+            if let Err(oauth::Error::NotYet(_)) = &polled {
+                claim.accept(client.facts.client_auth);
+            }
+            polled
+        }
+    }
 }
 
+/// How the client is known to prove itself in this very login.
+fn accepted(consented: &Consented<'_>) -> Option<ClientAuth> {
+    match consented {
+        Consented::Browser { .. } => None,
+        Consented::Device(claim) => claim.accepted(),
+    }
+}
+
+/// Whether the client may turn out to prove itself otherwise than it is stored.
+fn may_change_auth(client: &Candidate, consented: &Consented<'_>) -> bool {
+    other_auth(client).is_some() && accepted(consented) != Some(client.facts.client_auth)
+}
+
+/// How the client may prove itself instead.
 pub(super) fn other_auth(client: &Candidate) -> Option<ClientAuth> {
     match client.facts.client_auth {
         _ if client.facts.client_auth_pinned => None,
@@ -324,7 +357,7 @@ fn reported(
         let expectation = id_token::Expectation {
             issuer: &client.issuer,
             client_id: &client.client_id,
-            nonce: consented.flow.nonce(),
+            nonce: consented.nonce(),
             now: Some(ctx.clock.now()),
         };
         account = id_token::claims(id_token, &expectation)?;

@@ -12,6 +12,7 @@ mod cache;
 mod client_secret;
 pub mod clients;
 pub mod consent;
+pub mod device;
 pub mod doctor;
 mod documents;
 pub mod edit;
@@ -134,6 +135,18 @@ pub enum Notice {
     Waiting,
     /// The provider is asked again, because the first answer was lost.
     AskingAgain,
+    /// A provider allows the device flow to certain clients only, and whether this is one is not known.
+    DeviceNote {
+        /// The provider.
+        provider: String,
+        /// What it allows.
+        note: String,
+    },
+    /// Whether the person has consented could not be asked; it will be asked again.
+    PollFailed {
+        /// Why.
+        why: String,
+    },
     /// A cached token was not acceptable and is replaced.
     CacheIgnored {
         /// Of which profile.

@@ -49,6 +49,7 @@ mod conformance;
 mod crash_states;
 mod crashes;
 mod crowds;
+mod device;
 mod disk_errors;
 mod docker_helper;
 mod doctor;

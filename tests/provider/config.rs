@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::device::Device;
 use super::script::Endpoint;
 
 /// The settings of a server; all of them may change while it runs.
@@ -44,6 +45,8 @@ pub struct Config {
     pub id_token_claims: Value,
     /// Merged (RFC 7396) into the successful answers of an endpoint, in this order.
     pub amendments: Vec<(Endpoint, Value)>,
+    /// Gives out device codes; `None` does not.
+    pub device: Option<Device>,
     /// Stops the clock at this second since 1970; `None` is the real one. Both can be advanced.
     pub frozen_at: Option<u64>,
 }
@@ -75,6 +78,7 @@ impl Default for Config {
             places: Vec::new(),
             id_token_claims: json!({}),
             amendments: Vec::new(),
+            device: None,
             frozen_at: None,
         }
     }

@@ -48,6 +48,9 @@ fn document(state: &State) -> Value {
         "token_endpoint_auth_methods_supported":
             ["client_secret_basic", "client_secret_post", "none"],
     });
+    if state.config.device.is_some() {
+        document["device_authorization_endpoint"] = state.url("/device_authorization").into();
+    }
     if state.config.send_iss {
         document["authorization_response_iss_parameter_supported"] = true.into();
     }

@@ -40,6 +40,7 @@ pub mod browser;
 mod client_auth;
 mod config;
 mod consent_page;
+mod device;
 mod http;
 mod id_token;
 mod metadata;
@@ -65,6 +66,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use config::{AuthMethod, Client, Config, Consent, Echo, Iss, Redirects, Rotation, User};
+pub use device::Device;
 pub use http::{Request, Response};
 pub use script::{Endpoint, Fault};
 pub use site::Site;

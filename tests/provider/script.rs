@@ -24,6 +24,10 @@ pub enum Endpoint {
     Revoke,
     /// `/jwks`
     Jwks,
+    /// `/device_authorization`
+    DeviceAuthorization,
+    /// `/device`, where a person types a code
+    DevicePage,
     /// `/api/…`, a resource
     Api,
     /// Any other path.

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::config::{Config, Consent, Rotation};
+use super::device::DeviceCode;
 use super::http::Request;
 use super::script::{Endpoint, Fault};
 
@@ -92,6 +93,8 @@ pub(super) struct State {
     pub(super) requests: Vec<Request>,
     pub(super) revoked: Vec<Revoked>,
     pub(super) issued: Vec<String>,
+    /// In the order in which they were given out.
+    pub(super) device_codes: Vec<(String, DeviceCode)>,
     base: String,
     advanced: Duration,
     counter: u64,
@@ -112,6 +115,7 @@ impl State {
             requests: Vec::new(),
             revoked: Vec::new(),
             issued: Vec::new(),
+            device_codes: Vec::new(),
             advanced: Duration::ZERO,
             counter: 0,
             codes: HashMap::new(),
@@ -145,6 +149,8 @@ impl State {
             "/userinfo" => Endpoint::Userinfo,
             "/revoke" => Endpoint::Revoke,
             "/jwks" => Endpoint::Jwks,
+            "/device_authorization" => Endpoint::DeviceAuthorization,
+            "/device" => Endpoint::DevicePage,
             _ if path.starts_with("/api/") => Endpoint::Api,
             _ if path == format!("{tenant}/.well-known/openid-configuration") => {
                 Endpoint::OpenidConfiguration
@@ -228,7 +234,7 @@ impl State {
         self.issue_refresh_token(family)
     }
 
-    fn open_family(&mut self, client_id: &str, sub: &str, scopes: &[String]) -> usize {
+    pub(super) fn open_family(&mut self, client_id: &str, sub: &str, scopes: &[String]) -> usize {
         let life = self.config.refresh_token_expires_in;
         self.families.push(Family {
             client_id: client_id.into(),
@@ -361,7 +367,7 @@ impl State {
 
     /// A secret never seen before: a counter makes it readable, chance makes it unique among all
     /// servers of a test run.
-    fn fresh(&mut self, prefix: &str) -> String {
+    pub(super) fn fresh(&mut self, prefix: &str) -> String {
         self.counter += 1;
         let mut random = [0; 24];
         getrandom::fill(&mut random).expect("the system has randomness");

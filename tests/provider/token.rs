@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 use super::client_auth::{authenticate, check_form};
 use super::config::Client;
 use super::http::{Request, Response};
-use super::id_token;
 use super::refusal::Refusal;
 use super::state::{Code, Presented, RevokedBecause, State};
+use super::{device, id_token};
 
 /// Answers a token request (RFC 6749, 5).
 pub(super) fn answer(state: &mut State, request: &Request) -> Response {
@@ -25,6 +25,7 @@ fn exchange(state: &mut State, request: &Request) -> Result<Value, Refusal> {
     let client = authenticate(&state.config, request)?;
     match request.field("grant_type") {
         Some("authorization_code") => redeem_code(state, &client, request),
+        Some(device::GRANT_TYPE) => redeem_device_code(state, &client, request),
         Some("refresh_token") => refresh(state, &client, request),
         Some(_) => Err(Refusal::new(400, "unsupported_grant_type", "Invalid grant_type.")),
         None => Err(Refusal::invalid_request("grant_type is missing.")),
@@ -46,6 +47,13 @@ fn redeem_code(state: &mut State, client: &Client, request: &Request) -> Result<
     let family = state.redeem(text, &code);
     let refresh_token = code.offline.then(|| state.issue_refresh_token(family));
     Ok(tokens(state, family, &code.scopes, refresh_token, code.nonce.as_deref()))
+}
+
+fn redeem_device_code(state: &mut State, client: &Client, request: &Request) -> Result<Value, Refusal> {
+    let device::Redeemed { sub, scopes } = device::poll(state, client, request)?;
+    let family = state.open_family(&client.id, &sub, &scopes);
+    let refresh_token = Some(state.issue_refresh_token(family));
+    Ok(tokens(state, family, &scopes, refresh_token, None))
 }
 
 fn check_code(now: u64, code: &Code, request: &Request) -> Result<(), Refusal> {

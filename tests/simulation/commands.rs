@@ -13,7 +13,8 @@ use vault::domain::{AccessToken, ClientAuth, Endpoints, Field, ProfileName};
 use vault::ops::add_profile::{ClientChoice, NewProfile, add_profile};
 use vault::ops::audit;
 use vault::ops::clients::{Issuer, NewClient};
-use vault::ops::consent::{Courier, Request as LoginRequest};
+use vault::ops::consent::{Courier, Request as LoginRequest, Way, WayThere};
+use vault::ops::device::Invitation;
 use vault::ops::edit::{Changes, edit};
 use vault::ops::init::{FirstSlot, init};
 use vault::ops::login::login;
@@ -186,6 +187,7 @@ fn make(ctx: Context<'_>, machine: &Machine, profiles: &[&str]) -> Result<(), Er
             account: None,
             scopes: Vec::new(),
             api_key: Some(API_KEY.into()),
+            browser: None,
         };
         add_profile(ctx, &vault, new, Some(&consent_by(&courier)))?;
     }
@@ -204,12 +206,13 @@ fn new_client() -> NewClient {
         redirect_uri: None,
         insecure_loopback: false,
         key: None,
+        kind: None,
     }
 }
 
 fn consent_by<'a>(courier: &'a Person<'a>) -> LoginRequest<'a> {
-    let patience = Duration::from_secs(60);
-    LoginRequest { courier, scopes: &[], patience, replace_account: false, renews: false }
+    let way = Way::Browser { patience: Duration::from_secs(60) };
+    LoginRequest { courier, scopes: &[], way, browser: None, replace_account: false, renews: false }
 }
 
 /// A person who consents at once and pastes the address.
@@ -219,7 +222,8 @@ struct Person<'a> {
 }
 
 impl Courier for Person<'_> {
-    fn lead(&self, url: &Url, redirect_uri: &Url, pasted: Sender<SecretString>) -> Result<(), Error> {
+    fn lead(&self, way: &WayThere<'_>, pasted: Sender<SecretString>) -> Result<(), Error> {
+        let WayThere { url, redirect_uri, .. } = way;
         let state = url.query_pairs().find(|(key, _)| key == "state").unwrap().1.into_owned();
         let code = self.machine.world.state().server.consent(self.account);
         pasted.send(format!("{redirect_uri}?code={code}&state={state}").into()).unwrap();
@@ -228,6 +232,10 @@ impl Courier for Person<'_> {
 
     fn refuse(&self, why: &str) {
         panic!("the address is the right one: {why}");
+    }
+
+    fn invite(&self, _: &Invitation<'_>) -> Result<(), Error> {
+        panic!("nobody has asked for a device code");
     }
 }
 

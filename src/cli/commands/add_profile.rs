@@ -28,6 +28,8 @@ Examples:
   vault add-profile work --client-file client_secret.json --scope gmail.readonly
   vault add-profile private --client google --account me@example.com
   vault add-profile sso --issuer https://sso.example.com --client-id my-client
+  vault add-profile work --client google --browser 'firefox -P work'
+  vault add-profile tv --client tv --flow device     type a code on any device
   vault add-profile ci --client-credentials --client sso --scope jobs.read
   vault add-profile robot --service-account-key key.json --scope cloud-platform
   vault add-profile deploy --impersonate deploy@my-project.iam.gserviceaccount.com --via work
@@ -93,7 +95,8 @@ fn add_login(
     let api_key = api_key(args.api_key_file.as_ref())?;
     let vault = open_or_make(session, ctx)?;
     let scopes = args.consent.scopes.clone();
-    let new = NewProfile { name, client, account: args.account.clone(), scopes, api_key };
+    let browser = args.consent.browser.clone();
+    let new = NewProfile { name, client, account: args.account.clone(), scopes, api_key, browser };
     let request = courier.as_ref().map(|courier| args.consent.request(courier, false));
     let profile = ops::add_profile::add_profile(ctx, &vault, new, request.as_ref())?;
     report(session, &profile)

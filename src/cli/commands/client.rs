@@ -224,6 +224,7 @@ impl ClientArgs {
             redirect_uri: self.redirect_uri.clone(),
             insecure_loopback: false,
             key: None,
+            kind: None,
         })
     }
 }

@@ -6,11 +6,16 @@ use clap::ValueEnum;
 use jiff::SignedDuration;
 
 use crate::cli::args::duration;
+use crate::cli::browser;
 use crate::cli::courier::TerminalCourier;
 use crate::cli::error::Failure;
 use crate::cli::exit::Code;
+use crate::cli::screen::Screen;
 use crate::cli::session::Session;
-use crate::ops::consent::Request;
+use crate::ops::consent::{Request, Way};
+
+/// How long is waited for a browser. A device code has a life of its own.
+const USUAL_PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// How the user consents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -19,6 +24,8 @@ pub(super) enum Flow {
     Browser,
     /// Open the address anywhere, and paste the one where it ends
     Paste,
+    /// Type a code on any device
+    Device,
     /// Do not log in now
     None,
 }
@@ -27,18 +34,21 @@ pub(super) enum Flow {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Login")]
 pub(super) struct ConsentArgs {
-    /// How to consent: browser, paste or none [default: browser if there is one, else paste]
+    /// How to consent: browser, paste, device or none [default: browser if there is one, else paste]
     #[arg(long, value_name = "HOW", hide_possible_values = true)]
     flow: Option<Flow>,
     /// Print the address instead of opening a browser, and wait for it
     #[arg(long)]
     no_browser: bool,
+    /// Open it with this command from now on, for this profile; the address takes the place of %s or comes last
+    #[arg(long, value_name = "CMD", value_parser = browser::parse, conflicts_with = "no_browser")]
+    pub browser: Option<String>,
     /// Ask for this scope too; short names such as gmail.readonly are fine
     #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
     pub scopes: Vec<String>,
-    /// How long to wait for the browser
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
-    timeout: SignedDuration,
+    /// How long to wait for the consent [default: 5m; with a device code, as long as the code works]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    timeout: Option<SignedDuration>,
 }
 
 /// One scope, or some with spaces between them, as providers' pages list them.
@@ -57,9 +67,11 @@ impl ConsentArgs {
 
     /// Refuses what only makes sense where a person logs in.
     pub(super) fn refuse_for_a_program(&self) -> Result<(), Failure> {
-        if self.no_browser || self.flow.is_some_and(|flow| flow != Flow::None) {
-            return Err(Failure::usage("this profile needs no person: there is nothing to consent to")
-                .hint("leave out `--flow` and `--no-browser`; `--no-check` asks for no token now"));
+        let names_a_browser = self.no_browser || self.browser.is_some();
+        if names_a_browser || self.flow.is_some_and(|flow| flow != Flow::None) {
+            return Err(Failure::usage("this profile needs no person: there is nothing to consent to").hint(
+                "leave out `--flow`, `--browser` and `--no-browser`; `--no-check` asks for no token now",
+            ));
         }
         Ok(())
     }
@@ -76,18 +88,31 @@ impl ConsentArgs {
             ));
         }
         let environment = &session.environment;
-        let has_browser = environment.browser.is_some() || environment.has_display;
+        let why_not = match &environment.screen {
+            // Whoever names a command knows where it opens a window.
+            Screen::None(why) if environment.browser.is_none() && self.browser.is_none() => Some(why),
+            _ => None,
+        };
+        let is_chosen = self.no_browser || self.flow.is_some();
         Ok(TerminalCourier {
             output: session.output,
-            opens_browser: !self.no_browser && self.flow.map_or(has_browser, |flow| flow == Flow::Browser),
+            opens_browser: !self.no_browser
+                && self.flow.map_or(why_not.is_none(), |flow| flow == Flow::Browser),
             browser: environment.browser.clone(),
+            screen: environment.screen.clone(),
+            why_paste: why_not.filter(|_| !is_chosen).cloned(),
         })
     }
 
     /// The login that is asked for.
     pub(super) fn request<'a>(&'a self, courier: &'a TerminalCourier, replace_account: bool) -> Request<'a> {
-        let patience = Duration::try_from(self.timeout).unwrap_or_default();
-        Request { courier, scopes: &self.scopes, patience, replace_account, renews: false }
+        let patience = self.timeout.map(|timeout| Duration::try_from(timeout).unwrap_or_default());
+        let way = match self.flow {
+            Some(Flow::Device) => Way::Device { patience },
+            _ => Way::Browser { patience: patience.unwrap_or(USUAL_PATIENCE) },
+        };
+        let browser = self.browser.as_deref();
+        Request { courier, scopes: &self.scopes, way, browser, replace_account, renews: false }
     }
 
     /// The login that takes the place of one that still works.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::add_profile::report;
 use crate::cli::args::{ProfileArg, SetArgs};
+use crate::cli::browser;
 use crate::cli::error::Failure;
 use crate::cli::secret_input;
 use crate::cli::session::Session;
@@ -20,6 +21,7 @@ Examples:
   vault edit work --set GMAIL_TOKEN=access_token
   vault edit work --api-key-file key.txt
   vault edit work --project my-project
+  vault edit work --browser 'firefox -P work'
   vault edit work --bind git=git.example.com
   vault edit work --client other --forget-login && vault login work")]
 pub(super) struct Args {
@@ -45,6 +47,12 @@ pub(super) struct Args {
     /// Count them for no project in particular
     #[arg(long)]
     no_project: bool,
+    /// Open its login pages with this command; the address takes the place of %s or comes last
+    #[arg(long, value_name = "CMD", conflicts_with = "usual_browser", value_parser = browser::parse)]
+    browser: Option<String>,
+    /// Open them in the usual browser again
+    #[arg(long)]
+    usual_browser: bool,
     /// Let its token be sent to this host: git=HOST, docker=HOST, cargo=HOST or api=HOST
     #[arg(long, value_name = "USE=HOST", value_parser = binding)]
     bind: Vec<(Use, Host)>,
@@ -68,6 +76,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         account: args.account,
         bind: args.bind,
         unbind: args.unbind,
+        browser: if args.usual_browser { Some(None) } else { args.browser.map(Some) },
         project: if args.no_project { Some(None) } else { args.project.map(Some) },
         forget_login: args.forget_login,
     };

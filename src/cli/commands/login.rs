@@ -16,7 +16,11 @@ use crate::ops;
 Examples:
   vault login work
   vault login work --scope calendar.readonly
-  vault login work --no-browser         over SSH: open the address elsewhere")]
+  vault login work --no-browser         over SSH: open the address elsewhere
+  vault login work --flow device        type a code on any device
+  vault login work --browser 'firefox -P work'
+
+docs/logins.md explains each way.")]
 pub(super) struct Args {
     #[command(flatten)]
     profile: ProfileArg,

@@ -53,6 +53,7 @@ fn lines(facts: &Facts, now: Timestamp) -> Vec<(&'static str, Cell)> {
     lines.push(("Asked", scope_list(&profile.scopes.asked)));
     lines.push(("Granted", scope_list(&profile.scopes.granted)));
     lines.extend(profile.project.as_ref().map(|project| ("Project", project.into())));
+    lines.extend(profile.browser.as_ref().map(|browser| ("Browser", browser.into())));
     for (need, hosts) in &profile.hosts {
         lines.extend(hosts.iter().map(|host| ("Bound to", format!("{host} ({need})").into())));
     }

@@ -361,6 +361,7 @@ impl Planner<'_> {
             redirect_uri: found.redirect_uris.iter().find_map(|uri| uri.parse().ok()),
             insecure_loopback: self.wish.insecure_loopback,
             key: None,
+            kind: None,
         };
         let (mut facts, secret) = clients::resolve(self.ctx, self.vault, new)?;
         let tool = whose::tool(&facts.client_id);

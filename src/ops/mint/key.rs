@@ -48,6 +48,7 @@ impl NewClient {
             redirect_uri: None,
             insecure_loopback: false,
             key: Some(key),
+            kind: None,
         }
     }
 }
