@@ -26,6 +26,8 @@ pub enum Endpoint {
     Jwks,
     /// `/api/…`, a resource
     Api,
+    /// `/v1/projects/…`, which issues tokens of service accounts
+    Iam,
     /// Any other path.
     Elsewhere,
 }

@@ -146,6 +146,7 @@ impl State {
             "/revoke" => Endpoint::Revoke,
             "/jwks" => Endpoint::Jwks,
             _ if path.starts_with("/api/") => Endpoint::Api,
+            _ if path.starts_with("/v1/projects/") => Endpoint::Iam,
             _ if path == format!("{tenant}/.well-known/openid-configuration") => {
                 Endpoint::OpenidConfiguration
             }
@@ -228,7 +229,7 @@ impl State {
         self.issue_refresh_token(family)
     }
 
-    fn open_family(&mut self, client_id: &str, sub: &str, scopes: &[String]) -> usize {
+    pub(super) fn open_family(&mut self, client_id: &str, sub: &str, scopes: &[String]) -> usize {
         let life = self.config.refresh_token_expires_in;
         self.families.push(Family {
             client_id: client_id.into(),
@@ -251,8 +252,12 @@ impl State {
     }
 
     pub(super) fn issue_access_token(&mut self, family: usize, scopes: &[String]) -> String {
-        let token =
-            AccessToken { family, scopes: scopes.to_vec(), expires_at: self.now() + self.config.expires_in };
+        self.issue_access_token_for(family, scopes, self.config.expires_in)
+    }
+
+    /// One that lives for so many seconds.
+    pub(super) fn issue_access_token_for(&mut self, family: usize, scopes: &[String], life: u64) -> String {
+        let token = AccessToken { family, scopes: scopes.to_vec(), expires_at: self.now() + life };
         let text = self.fresh("ya29.a0");
         self.access_tokens.insert(text.clone(), token);
         text
