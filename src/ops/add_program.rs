@@ -235,8 +235,9 @@ fn first_token(ctx: Context<'_>, vault: &Unlocked, plan: &mut Plan) -> Result<Ac
     let token = match (first, super::login::other_auth(&plan.candidate)) {
         (Err(error), Some(other)) if is_about_authentication(&error) => {
             plan.candidate.facts.client_auth = other;
-            // What was said to the way that was announced is what the user is told.
-            ask(ctx, vault, plan).map_err(|_| error)?
+            // If neither way is accepted, the user is told what was said to the one that was announced.
+            ask(ctx, vault, plan)
+                .map_err(|second| if is_about_authentication(&second) { error } else { second })?
         }
         (first, _) => first?,
     };

@@ -183,7 +183,7 @@ pub(super) fn resolve<'a>(
         insecure_loopback: new.insecure_loopback,
         issuer_in_response: facts.issuer_in_response,
         offline_scope: facts.offline_scope,
-        key_id: None,
+        key_id: new.key.map(|key| key.id),
         key_id_next: None,
         key_id_previous: None,
         secret_set_at: new.secret.is_some().then(|| ctx.clock.now()),

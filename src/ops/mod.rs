@@ -6,6 +6,7 @@
 pub mod add_profile;
 pub mod add_program;
 pub mod api;
+mod asking;
 pub mod audit;
 pub mod backup;
 mod cache;

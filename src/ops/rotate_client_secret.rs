@@ -256,7 +256,7 @@ impl Trial {
             }
             Error::Mint(mint::Error::Refused { server, causes, .. }) if causes.iter().any(is_of_client) => {
                 let (client, provider) = (self.client.clone(), self.provider.clone());
-                Err(Error::SecretRefused { client, provider, causes, server })
+                Err(Error::SecretRefused { client, provider, causes, server: *server })
             }
             Error::RefreshRefused { .. }
             | Error::Mint(_)

@@ -12,6 +12,14 @@ pub struct Config {
     pub clients: Vec<Client>,
     /// The people with an account; the first one consents where nothing names another.
     pub users: Vec<User>,
+    /// The service accounts.
+    pub service_accounts: Vec<ServiceAccount>,
+    /// Who may act as which service account: an address, and that of the account.
+    pub token_creators: Vec<(String, String)>,
+    /// Whether clients get tokens in their own right (RFC 6749, 4.4).
+    pub client_credentials: bool,
+    /// Whether the token endpoint says what time it is (RFC 9110, 6.6.1).
+    pub tells_time: bool,
     /// What a refresh does to the refresh token.
     pub rotation: Rotation,
     /// Google's ways: a refresh token only with `access_type=offline` and a consent screen, long
@@ -62,6 +70,16 @@ impl Default for Config {
                 Client::public("public"),
             ],
             users: vec![User::new("1001", "me@example.com"), User::new("1002", "other@example.com")],
+            service_accounts: vec![
+                ServiceAccount::robot(),
+                ServiceAccount::without_keys(ServiceAccount::DEPLOY),
+            ],
+            token_creators: vec![
+                ("me@example.com".into(), ServiceAccount::DEPLOY.into()),
+                (ServiceAccount::ROBOT.into(), ServiceAccount::DEPLOY.into()),
+            ],
+            client_credentials: true,
+            tells_time: false,
             rotation: Rotation::Rotate { grace_secs: 0 },
             google_habits: false,
             offline_scope: false,
@@ -195,6 +213,47 @@ impl User {
     /// A person named by subject and e-mail address.
     pub fn new(sub: &str, email: &str) -> Self {
         Self { sub: sub.into(), email: email.into() }
+    }
+}
+
+/// An account of a program.
+#[derive(Clone, Debug)]
+pub struct ServiceAccount {
+    /// Its address.
+    pub email: String,
+    /// The ids of its keys, and their public halves (RFC 8017, A.1.1).
+    pub keys: Vec<(String, Vec<u8>)>,
+    /// The users on whose behalf it may act.
+    pub subjects: Vec<String>,
+}
+
+impl ServiceAccount {
+    /// One that has a key.
+    pub const ROBOT: &str = "robot@project.iam.example";
+    /// The id of that key.
+    pub const KEY_ID: &str = "robot-key-1";
+    /// That key.
+    pub const KEY: &str = include_str!("keys/robot.pem");
+    /// Another one, which nobody knows yet.
+    pub const OTHER_KEY: &str = include_str!("keys/other.pem");
+    /// One without keys, which others act as.
+    pub const DEPLOY: &str = "deploy@project.iam.example";
+
+    fn robot() -> Self {
+        let mut robot = Self::without_keys(Self::ROBOT);
+        robot.add_key(Self::KEY_ID, Self::KEY);
+        robot.subjects.push("me@example.com".into());
+        robot
+    }
+
+    /// One that signs nothing by itself.
+    pub fn without_keys(email: &str) -> Self {
+        Self { email: email.into(), keys: Vec::new(), subjects: Vec::new() }
+    }
+
+    /// Gives it another key.
+    pub fn add_key(&mut self, id: &str, pem: &str) {
+        self.keys.push((id.into(), super::service_account::public_half(pem)));
     }
 }
 

@@ -49,6 +49,7 @@ mod resource;
 mod revoke;
 mod script;
 mod server;
+mod service_account;
 mod site;
 mod state;
 #[cfg(test)]
@@ -65,7 +66,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use config::{AuthMethod, Client, Config, Consent, Echo, Iss, Redirects, Rotation, User};
+pub use config::{AuthMethod, Client, Config, Consent, Echo, Iss, Redirects, Rotation, ServiceAccount, User};
 pub use device::Device;
 pub use http::{Request, Response};
 pub use script::{Endpoint, Fault};

@@ -30,6 +30,8 @@ pub enum Endpoint {
     DevicePage,
     /// `/api/…`, a resource
     Api,
+    /// `/v1/projects/…`, which issues tokens of service accounts
+    Iam,
     /// Any other path.
     Elsewhere,
 }

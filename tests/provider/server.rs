@@ -13,7 +13,7 @@ use super::script::{Endpoint, Fault, Gate, amend, html_page};
 use super::state::State;
 use super::tls::Tls;
 use super::wire::Wire;
-use super::{authorize, device, metadata, resource, revoke, token, userinfo};
+use super::{authorize, device, metadata, resource, revoke, service_account, token, userinfo};
 
 /// No HTTP: the beginning of a TLS handshake, and bytes that are no text.
 const GARBAGE: &[u8] = b"\x16\x03\x01\x02\x00\x01\xff\xfe garbage \x00\r\n\r\n";
@@ -146,6 +146,7 @@ impl Shared {
             Endpoint::DeviceAuthorization => device::authorize(&mut state, request),
             Endpoint::DevicePage => device::page(&mut state, request),
             Endpoint::Api => resource::answer(&state, request),
+            Endpoint::Iam => service_account::impersonate(&mut state, request),
             Endpoint::Elsewhere => Response::text(404, "nothing here\n"),
         };
         for (endpoint, patch) in &state.config.amendments {

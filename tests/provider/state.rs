@@ -152,6 +152,7 @@ impl State {
             "/device_authorization" => Endpoint::DeviceAuthorization,
             "/device" => Endpoint::DevicePage,
             _ if path.starts_with("/api/") => Endpoint::Api,
+            _ if path.starts_with("/v1/projects/") => Endpoint::Iam,
             _ if path == format!("{tenant}/.well-known/openid-configuration") => {
                 Endpoint::OpenidConfiguration
             }
@@ -257,8 +258,12 @@ impl State {
     }
 
     pub(super) fn issue_access_token(&mut self, family: usize, scopes: &[String]) -> String {
-        let token =
-            AccessToken { family, scopes: scopes.to_vec(), expires_at: self.now() + self.config.expires_in };
+        self.issue_access_token_for(family, scopes, self.config.expires_in)
+    }
+
+    /// One that lives for so many seconds.
+    pub(super) fn issue_access_token_for(&mut self, family: usize, scopes: &[String], life: u64) -> String {
+        let token = AccessToken { family, scopes: scopes.to_vec(), expires_at: self.now() + life };
         let text = self.fresh("ya29.a0");
         self.access_tokens.insert(text.clone(), token);
         text

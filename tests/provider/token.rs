@@ -6,27 +6,37 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::client_auth::{authenticate, check_form};
-use super::config::Client;
+use super::config::{AuthMethod, Client};
 use super::http::{Request, Response};
 use super::refusal::Refusal;
+use super::service_account;
 use super::state::{Code, Presented, RevokedBecause, State};
 use super::{device, id_token};
 
 /// Answers a token request (RFC 6749, 5).
 pub(super) fn answer(state: &mut State, request: &Request) -> Response {
-    match exchange(state, request) {
+    let answer = match exchange(state, request) {
         Ok(tokens) => Response::json(200, &tokens),
         Err(refusal) => refusal.into_response(),
+    };
+    match state.config.tells_time {
+        true => answer.with("Date", &service_account::http_date(state.now())),
+        false => answer,
     }
 }
 
 fn exchange(state: &mut State, request: &Request) -> Result<Value, Refusal> {
     check_form(request)?;
+    if request.field("grant_type") == Some(service_account::GRANT_TYPE) {
+        // RFC 7521, 4.1: the assertion says who it is.
+        return service_account::redeem(state, request);
+    }
     let client = authenticate(&state.config, request)?;
     match request.field("grant_type") {
         Some("authorization_code") => redeem_code(state, &client, request),
         Some(device::GRANT_TYPE) => redeem_device_code(state, &client, request),
         Some("refresh_token") => refresh(state, &client, request),
+        Some("client_credentials") => client_credentials(state, &client, request),
         Some(_) => Err(Refusal::new(400, "unsupported_grant_type", "Invalid grant_type.")),
         None => Err(Refusal::invalid_request("grant_type is missing.")),
     }
@@ -99,6 +109,34 @@ fn refresh(state: &mut State, client: &Client, request: &Request) -> Result<Valu
     let scopes = narrowed(&state.family(family).scopes, request.field("scope"))?;
     let successor = state.rotate(text);
     Ok(tokens(state, family, &scopes, successor, None))
+}
+
+/// RFC 6749, 4.4: confidential clients only, and no refresh token.
+fn client_credentials(state: &mut State, client: &Client, request: &Request) -> Result<Value, Refusal> {
+    if client.auth == AuthMethod::None || !state.config.client_credentials {
+        return Err(Refusal::new(400, "unauthorized_client", "This client may not use client credentials."));
+    }
+    let scopes = existing(state, request.field("scope"))?;
+    let family = state.open_family(&client.id, &client.id, &scopes);
+    let mut answer = json!({
+        "access_token": state.issue_access_token(family, &scopes),
+        "expires_in": state.config.expires_in,
+        "token_type": "Bearer",
+    });
+    if !scopes.is_empty() {
+        answer["scope"] = scopes.join(" ").into();
+    }
+    Ok(answer)
+}
+
+/// The scopes that are asked for, if there are such.
+pub(super) fn existing(state: &State, asked: Option<&str>) -> Result<Vec<String>, Refusal> {
+    let asked: Vec<String> = asked.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    let exists = |scope: &String| state.config.scopes.as_ref().is_none_or(|known| known.contains(scope));
+    match asked.iter().all(exists) {
+        true => Ok(asked),
+        false => Err(Refusal::new(400, "invalid_scope", "There is no such scope.")),
+    }
 }
 
 /// A refresh may ask for less than was granted, never for more (RFC 6749, 6).

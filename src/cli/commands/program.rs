@@ -92,6 +92,16 @@ impl ProgramArgs {
                 api: self.iam_url.clone(),
             }));
         }
+        // The parser forgives what is required where something else conflicts with it.
+        if self.via.is_some()
+            || !self.delegate.is_empty()
+            || self.lifetime.is_some()
+            || self.iam_url.is_some()
+        {
+            return Err(Failure::usage(
+                "`--via`, `--delegate`, `--lifetime` and `--iam-url` go with `--impersonate`",
+            ));
+        }
         if self.client_credentials {
             return Ok(Asked::Program(Right::Client(client)));
         }

@@ -18,12 +18,12 @@ pub enum Error {
         /// Its provider.
         provider: String,
         /// How it asked.
-        grant_type: GrantType,
+        grant_type: Box<GrantType>,
         /// What is likely, most likely first.
         causes: Vec<Cause>,
         /// What the provider said.
         #[source]
-        server: ServerError,
+        server: Box<ServerError>,
     },
     /// A service account is not to be acted as.
     #[error("profile `{profile}` gets no token of the service account {service_account}")]
@@ -42,7 +42,7 @@ pub enum Error {
         reason: Reason,
         /// What the provider said.
         #[source]
-        server: ServerError,
+        server: Box<ServerError>,
     },
     /// The profile whose token asks is gone.
     #[error("the profile whose token asks for those of `{profile}` is not there any more")]
@@ -84,7 +84,7 @@ pub enum Error {
         /// Its client.
         client: Option<ClientName>,
         /// How its tokens come about.
-        grant_type: GrantType,
+        grant_type: Box<GrantType>,
     },
     /// Client credentials stand for a program, not for an account.
     #[error("profile `{profile}` gets its tokens by client credentials, for which there are no ID tokens")]

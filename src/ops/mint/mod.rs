@@ -245,7 +245,7 @@ impl Applicant {
                 asker: source.name.clone(),
                 member: source.member(),
                 reason: Reason::of(&server),
-                server,
+                server: Box::new(server),
             }
             .into(),
             error => error.into(),
@@ -267,9 +267,9 @@ impl Applicant {
             profile: profile.name.clone(),
             client: self.client.name.clone(),
             provider: self.client.provider.clone(),
-            grant_type: profile.grant_type.clone(),
+            grant_type: Box::new(profile.grant_type.clone()),
             causes: diagnosis::of_program(&server, ctx.clock.now(), &profile.grant_type),
-            server,
+            server: Box::new(server),
         }
     }
 }
@@ -282,7 +282,7 @@ pub(super) fn check_person(profile: &Profile, client: Option<&Client>) -> Result
     Err(Error::NoPerson {
         profile: profile.name.clone(),
         client: client.map(|client| client.name.clone()),
-        grant_type: profile.grant_type.clone(),
+        grant_type: Box::new(profile.grant_type.clone()),
     })
 }
 
