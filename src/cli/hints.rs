@@ -1,6 +1,7 @@
 //! What a user can do about an error: the next command to type.
 
 mod api;
+mod id_token;
 mod mint;
 mod setup;
 mod typed;
@@ -22,6 +23,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::OAuth(error) => return oauth_hints(error),
         E::Api(error) => return api::of(error),
         E::Mint(error) => return mint::of(error),
+        E::IdToken(error) => return id_token::of(error),
         E::GrantRefused { profile, provider, causes, .. } => {
             return grant_hints(profile.as_str(), provider, causes);
         }

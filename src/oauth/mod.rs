@@ -11,6 +11,7 @@ mod https;
 pub mod id_token;
 pub mod impersonation;
 mod json;
+pub mod key_set;
 mod obstacle;
 pub mod provider;
 pub mod resource;

@@ -1,12 +1,18 @@
-//! Cached access tokens: sealed, tied to one consent, and never trusted more than that.
+//! Cached tokens: sealed, tied to one consent and one purpose, and never trusted more than that.
+
+mod variants;
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Error, Loaded, Notice, Unlocked};
-use crate::domain::{AccessToken, Binding, DocumentId, Grant, Profile, Scopes, SealedField, VaultId};
+use super::{Context, Loaded, Notice, Unlocked};
+use crate::domain::{
+    AccessToken, Binding, DocumentId, Grant, IdToken, Profile, Purpose, Scopes, SealedField, TokenId, VaultId,
+};
 use crate::seal::{Document, Draft, Format, KeyRing, Verified};
 use crate::store::{Expected, Name};
+pub(super) use variants::{forget, forget_value, forget_variants, names};
 
 /// The facts of a cached token. The field names are part of the vault format.
 #[derive(Serialize, Deserialize)]
@@ -18,7 +24,29 @@ struct TokenFacts {
     obtained_at: Timestamp,
     #[serde(default)]
     expires_at: Option<Timestamp>,
+    /// What it allows; nothing for an ID token.
     scopes: Scopes,
+    /// What it is for. The plain token of a profile has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    purpose: Option<Purpose>,
+    /// Of an ID token: whether its signature has been checked, and not only that it came from the provider.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    signature_checked: bool,
+}
+
+impl TokenFacts {
+    /// Those of a token that is plain and of no life yet.
+    fn new(grant: &Grant, issuer: &str, obtained_at: Timestamp) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            grant_id: grant.id.clone(),
+            obtained_at,
+            expires_at: None,
+            scopes: Scopes::default(),
+            purpose: None,
+            signature_checked: false,
+        }
+    }
 }
 
 /// A cached token that is the right one, and not yet opened.
@@ -45,11 +73,31 @@ impl Cached {
         self.facts.obtained_at
     }
 
-    /// Opens it.
+    /// Opens an access token.
     pub(super) fn open(&self, vault: &Unlocked) -> Result<AccessToken, crate::seal::Error> {
-        let binding = Binding::issuer_only(&self.facts.issuer);
-        let (value, _) = self.document.open(&vault.keys, SealedField::AccessToken, &binding)?;
+        let value = self.open_as(vault, SealedField::AccessToken)?;
         Ok(AccessToken { value, ..self.without_value() })
+    }
+
+    /// Opens an ID token.
+    pub(super) fn open_id_token(&self, vault: &Unlocked) -> Result<CachedIdToken, crate::seal::Error> {
+        let (Some(Purpose::IdToken { audience }), Some(expires_at)) =
+            (&self.facts.purpose, self.facts.expires_at)
+        else {
+            return Err(crate::seal::Error::NoSecret(SealedField::IdToken));
+        };
+        let token = IdToken {
+            value: self.open_as(vault, SealedField::IdToken)?,
+            audience: audience.clone(),
+            obtained_at: self.facts.obtained_at,
+            expires_at,
+        };
+        Ok(CachedIdToken { token, is_checked: self.facts.signature_checked })
+    }
+
+    fn open_as(&self, vault: &Unlocked, field: SealedField) -> Result<SecretString, crate::seal::Error> {
+        let binding = Binding::issuer_only(&self.facts.issuer);
+        Ok(self.document.open(&vault.keys, field, &binding)?.0)
     }
 
     fn without_value(&self) -> AccessToken {
@@ -62,22 +110,39 @@ impl Cached {
     }
 }
 
-fn name(vault: &Unlocked, profile: &Loaded<Profile>) -> Name {
-    Name::Token(vault.id.clone(), profile.document.id().clone())
+/// A cached ID token.
+pub(super) struct CachedIdToken {
+    pub(super) token: IdToken,
+    /// Whether its signature has been checked, and not only that it came from the provider.
+    pub(super) is_checked: bool,
 }
 
-/// The cached token of `profile`, if it is of the same consent.
+fn name(vault: &Unlocked, profile: &Loaded<Profile>, purpose: Option<&Purpose>) -> Name {
+    Name::Token(vault.id.clone(), TokenId::of(profile.document.id(), purpose))
+}
+
+/// The cached token of `profile` for `purpose`, or its plain one, if it is of the same consent.
 ///
 /// One that does not verify is as good as none. The caller has no lock, so that it may be replaced
 /// under our eyes, and the user is not told yet.
-pub(super) fn find(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Option<Cached> {
-    look(ctx, vault, profile).unwrap_or_default()
+pub(super) fn find(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+    purpose: Option<&Purpose>,
+) -> Option<Cached> {
+    look(ctx, vault, profile, purpose).unwrap_or_default()
 }
 
 /// The same for the one who holds the lock: one that does not verify was changed by somebody else,
 /// and the user is told.
-pub(super) fn find_or_warn(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Option<Cached> {
-    look(ctx, vault, profile).unwrap_or_else(|Ignored| {
+pub(super) fn find_or_warn(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+    purpose: Option<&Purpose>,
+) -> Option<Cached> {
+    look(ctx, vault, profile, purpose).unwrap_or_else(|Ignored| {
         ctx.notices.notice(&Notice::CacheIgnored { profile: profile.facts.name.clone() });
         None
     })
@@ -86,26 +151,40 @@ pub(super) fn find_or_warn(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<
 /// There is one, and it cannot be trusted.
 struct Ignored;
 
-fn look(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Result<Option<Cached>, Ignored> {
+fn look(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+    purpose: Option<&Purpose>,
+) -> Result<Option<Cached>, Ignored> {
     let Some(grant) = &profile.facts.grant else { return Ok(None) };
-    let stored = ctx.store.read(&name(vault, profile)).map_err(|error| {
+    let stored = ctx.store.read(&name(vault, profile, purpose)).map_err(|error| {
         log::debug!("the cached token cannot be read: {error}");
         Ignored
     })?;
     let Some(stored) = stored else { return Ok(None) };
-    let cached = verify(vault, profile, &stored.bytes).map_err(|error| {
+    let cached = verify(vault, profile, purpose, &stored.bytes).map_err(|error| {
         log::debug!("the cached token is ignored: {error}");
         Ignored
     })?;
     Ok(Some(cached).filter(|cached| cached.facts.grant_id == grant.id))
 }
 
-fn verify(vault: &Unlocked, profile: &Loaded<Profile>, bytes: &[u8]) -> Result<Cached, crate::seal::Error> {
+fn verify(
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+    purpose: Option<&Purpose>,
+    bytes: &[u8],
+) -> Result<Cached, crate::seal::Error> {
     let document = verified(&vault.id, &vault.keys, bytes)?;
     if document.id() != profile.document.id() {
         return Err(crate::seal::Error::Foreign("profile"));
     }
-    let facts = document.facts()?;
+    let facts: TokenFacts = document.facts()?;
+    // The name of the file is under no MAC.
+    if facts.purpose.as_ref() != purpose {
+        return Err(crate::seal::Error::Foreign("purpose"));
+    }
     Ok(Cached { document, facts })
 }
 
@@ -123,32 +202,71 @@ pub(super) fn verified(
     }
 }
 
-/// Caches `token`. A failure only warns: the token itself is good.
+/// The purpose of a token with exactly these scopes.
+pub(super) fn purpose_of(only: &Scopes) -> Purpose {
+    Purpose::Scopes { scopes: only.clone() }
+}
+
+/// Whether a token stands where tokens of its purpose do.
+pub(super) fn is_in_place(token: &Verified, name: &Name) -> bool {
+    let purpose = token.facts::<TokenFacts>().ok().map(|facts| facts.purpose.as_ref().map(Purpose::id));
+    matches!(name, Name::Token(_, id) if purpose.as_ref() == Some(&id.purpose))
+}
+
+/// Caches `token`, which was asked for `purpose`. A failure only warns: the token itself is good. The caller
+/// holds the lock of the grant.
 pub(super) fn keep(
     ctx: Context<'_>,
     vault: &Unlocked,
     profile: &Loaded<Profile>,
-    grant: &Grant,
-    issuer: &str,
+    (grant, issuer): (&Grant, &str),
+    purpose: Option<&Purpose>,
     token: &AccessToken,
 ) {
     let facts = TokenFacts {
-        issuer: issuer.to_owned(),
-        grant_id: grant.id.clone(),
-        obtained_at: token.obtained_at,
         expires_at: token.expires_at,
         scopes: token.scopes.clone(),
+        purpose: purpose.cloned(),
+        ..TokenFacts::new(grant, issuer, token.obtained_at)
     };
-    let document = Draft::new(Format::Token, vault.id.clone(), profile.document.id().clone())
-        .facts(&facts)
-        .seal(&vault.keys, SealedField::AccessToken, &Binding::issuer_only(issuer), &token.value)
-        .sign(&vault.keys);
-    if let Err(error) = ctx.store.write(&name(vault, profile), &document.to_bytes(), Expected::Anything) {
-        ctx.notices.notice(&Notice::NotCached { why: error.to_string() });
-    }
+    write(ctx, vault, profile, &facts, SealedField::AccessToken, &token.value);
 }
 
-/// Forgets the cached token of `profile`.
-pub(super) fn forget(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Result<(), Error> {
-    Ok(ctx.store.remove(&name(vault, profile))?)
+/// The same of an ID token.
+pub(super) fn keep_id_token(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+    (grant, issuer): (&Grant, &str),
+    cached: &CachedIdToken,
+) {
+    let token = &cached.token;
+    let facts = TokenFacts {
+        expires_at: Some(token.expires_at),
+        purpose: Some(Purpose::IdToken { audience: token.audience.clone() }),
+        signature_checked: cached.is_checked,
+        ..TokenFacts::new(grant, issuer, token.obtained_at)
+    };
+    write(ctx, vault, profile, &facts, SealedField::IdToken, &token.value);
+}
+
+fn write(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+    facts: &TokenFacts,
+    field: SealedField,
+    value: &SecretString,
+) {
+    let name = name(vault, profile, facts.purpose.as_ref());
+    if facts.purpose.is_some() {
+        variants::make_room(ctx, vault, profile, &name);
+    }
+    let document = Draft::new(Format::Token, vault.id.clone(), profile.document.id().clone())
+        .facts(facts)
+        .seal(&vault.keys, field, &Binding::issuer_only(&facts.issuer), value)
+        .sign(&vault.keys);
+    if let Err(error) = ctx.store.write(&name, &document.to_bytes(), Expected::Anything) {
+        ctx.notices.notice(&Notice::NotCached { why: error.to_string() });
+    }
 }

@@ -6,6 +6,7 @@
 pub mod add_profile;
 pub mod add_program;
 pub mod api;
+mod asking;
 pub mod audit;
 pub mod backup;
 mod cache;
@@ -18,6 +19,7 @@ pub mod edit;
 mod error;
 pub mod hold;
 pub mod hosts;
+pub mod id_token;
 pub mod init;
 mod issuer;
 pub mod key_slots;
@@ -200,6 +202,16 @@ pub enum Notice {
     ScopesBeyond {
         /// What was not asked for.
         beyond: Scopes,
+    },
+    /// The token of this use has scopes that were not asked for.
+    TokenBeyond {
+        /// Which.
+        beyond: Scopes,
+    },
+    /// The token of this use lacks scopes that were asked for.
+    TokenLacks {
+        /// Which.
+        missing: Scopes,
     },
     /// The provider announced a new refresh token that is empty; the one before is kept.
     EmptyRefreshToken,

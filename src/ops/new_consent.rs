@@ -3,11 +3,14 @@
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+use super::cache::{self, CachedIdToken};
 use super::login::Party;
-use super::{Context, Error, Notice, Unlocked, cache, documents, refresh, successor};
-use crate::domain::{Account, DocumentId, Grant, GrantState, Profile, Scopes, SealedField, renewal_after};
-use crate::oauth::provider;
+use super::{Context, Error, Notice, Unlocked, documents, refresh, successor};
+use crate::domain::{
+    Account, DocumentId, Grant, GrantState, IdToken, Profile, Scopes, SealedField, renewal_after,
+};
 use crate::oauth::token_endpoint::TokenAnswer;
+use crate::oauth::{id_token, provider};
 use crate::seal::Verified;
 use crate::store::Revision;
 
@@ -123,6 +126,22 @@ impl NewConsent {
         let token = refresh::access_token(&self.answer, facts.scopes.granted.clone(), self.now);
         let revision = Revision::of(&document.to_bytes());
         let profile = documents::Loaded { document, facts: facts.clone(), revision };
-        cache::keep(ctx, vault, &profile, &grant, &party.client.facts.issuer, &token);
+        let of = (&grant, &*party.client.facts.issuer);
+        cache::keep(ctx, vault, &profile, of, None, &token);
+        // They are of the consent before, and would be of no use to anybody.
+        if let Err(error) = cache::forget_variants(ctx, vault, &profile) {
+            log::debug!("cached tokens of the login before stay: {error}");
+        }
+        if let Some(token) = self.id_token(&party.client.facts.client_id) {
+            cache::keep_id_token(ctx, vault, &profile, of, &token);
+        }
+    }
+    /// The ID token of the login, which some providers give with no refresh. That it came from the provider is all
+    /// that is known of it.
+    fn id_token(&self, client_id: &str) -> Option<CachedIdToken> {
+        let value = self.answer.id_token.clone()?;
+        let expires_at = id_token::expiry(&value)?;
+        let token = IdToken { value, audience: client_id.to_owned(), obtained_at: self.now, expires_at };
+        Some(CachedIdToken { token, is_checked: false })
     }
 }

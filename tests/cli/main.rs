@@ -79,6 +79,7 @@ mod locks;
 mod login;
 mod logout;
 mod mail;
+mod narrower;
 mod neighbours;
 mod network;
 mod nonsense;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::id_token::IdTokens;
 use super::script::Endpoint;
 
 /// The settings of a server; all of them may change while it runs.
@@ -42,6 +43,8 @@ pub struct Config {
     pub places: Vec<(String, Endpoint)>,
     /// Merged (RFC 7396) into the claims of every ID token.
     pub id_token_claims: Value,
+    /// How ID tokens are signed, and what is published of that.
+    pub id_tokens: IdTokens,
     /// Merged (RFC 7396) into the successful answers of an endpoint, in this order.
     pub amendments: Vec<(Endpoint, Value)>,
     /// Stops the clock at this second since 1970; `None` is the real one. Both can be advanced.
@@ -74,6 +77,7 @@ impl Default for Config {
             refresh_token_expires_in: None,
             places: Vec::new(),
             id_token_claims: json!({}),
+            id_tokens: IdTokens::default(),
             amendments: Vec::new(),
             frozen_at: None,
         }

@@ -48,6 +48,7 @@ mod resource;
 mod revoke;
 mod script;
 mod server;
+mod signing;
 mod site;
 mod state;
 #[cfg(test)]
@@ -66,7 +67,9 @@ use serde_json::Value;
 
 pub use config::{AuthMethod, Client, Config, Consent, Echo, Iss, Redirects, Rotation, User};
 pub use http::{Request, Response};
+pub use id_token::IdTokens;
 pub use script::{Endpoint, Fault};
+pub use signing::SigningKey;
 pub use site::Site;
 pub use state::{Revoked, RevokedBecause};
 pub use tls::{Authority, HOST, Tls};

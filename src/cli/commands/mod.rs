@@ -21,6 +21,7 @@ mod log;
 mod login;
 mod logout;
 mod man;
+mod only;
 mod program;
 mod remove;
 mod rename;
