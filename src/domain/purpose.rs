@@ -44,7 +44,7 @@ impl Purpose {
 
 /// Which cached token: the plain one of a profile document, or one for a purpose.
 ///
-/// As text, the id of the document, and after a `-` that of the purpose.
+/// As text, the id of the document, and after a `_` that of the purpose.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenId {
     /// The document of its profile.
@@ -69,7 +69,7 @@ impl fmt::Display for TokenId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.purpose {
             None => self.profile.fmt(f),
-            Some(purpose) => write!(f, "{}-{purpose}", self.profile),
+            Some(purpose) => write!(f, "{}_{purpose}", self.profile),
         }
     }
 }
@@ -78,7 +78,7 @@ impl FromStr for TokenId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        match text.split_once('-') {
+        match text.split_once('_') {
             None => Ok(Self { profile: text.parse()?, purpose: None }),
             Some((profile, purpose)) => {
                 Ok(Self { profile: profile.parse()?, purpose: Some(purpose.parse()?) })
@@ -110,7 +110,7 @@ mod tests {
         for id in [TokenId::plain(&profile), TokenId::of(&profile, Some(&scopes("a")))] {
             assert_eq!(id.to_string().parse::<TokenId>().unwrap(), id);
         }
-        for text in ["", "-", &format!("{profile}-"), &format!("{profile}-{profile}-{profile}"), "a-b"] {
+        for text in ["", "_", &format!("{profile}_"), &format!("{profile}_{profile}_{profile}"), "a_b"] {
             assert!(text.parse::<TokenId>().is_err(), "{text}");
         }
     }

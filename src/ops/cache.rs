@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::seal::{Document, Draft, Format, KeyRing, Verified};
 use crate::store::{Expected, Name};
-pub(super) use variants::{forget, forget_value, forget_variants, names};
+pub(super) use variants::{forget, forget_plain, forget_value, forget_variants, names};
 
 /// The facts of a cached token. The field names are part of the vault format.
 #[derive(Serialize, Deserialize)]
@@ -29,9 +29,9 @@ struct TokenFacts {
     /// What it is for. The plain token of a profile has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     purpose: Option<Purpose>,
-    /// Of an ID token: whether its signature has been checked, and not only that it came from the provider.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    signature_checked: bool,
+    /// When the ID token ends that came with it at a login, and lies beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id_token_expires_at: Option<Timestamp>,
 }
 
 impl TokenFacts {
@@ -44,7 +44,7 @@ impl TokenFacts {
             expires_at: None,
             scopes: Scopes::default(),
             purpose: None,
-            signature_checked: false,
+            id_token_expires_at: None,
         }
     }
 }
@@ -80,19 +80,27 @@ impl Cached {
     }
 
     /// Opens an ID token.
-    pub(super) fn open_id_token(&self, vault: &Unlocked) -> Result<CachedIdToken, crate::seal::Error> {
+    pub(super) fn open_id_token(&self, vault: &Unlocked) -> Result<IdToken, crate::seal::Error> {
         let (Some(Purpose::IdToken { audience }), Some(expires_at)) =
             (&self.facts.purpose, self.facts.expires_at)
         else {
             return Err(crate::seal::Error::NoSecret(SealedField::IdToken));
         };
-        let token = IdToken {
-            value: self.open_as(vault, SealedField::IdToken)?,
-            audience: audience.clone(),
-            obtained_at: self.facts.obtained_at,
-            expires_at,
-        };
-        Ok(CachedIdToken { token, is_checked: self.facts.signature_checked })
+        let value = self.open_as(vault, SealedField::IdToken)?;
+        Ok(IdToken { value, audience: audience.clone(), obtained_at: self.facts.obtained_at, expires_at })
+    }
+
+    /// Opens the ID token that came with it at a login: all that is known of that one is where it came from.
+    pub(super) fn open_that_of_the_login(
+        &self,
+        vault: &Unlocked,
+        audience: &str,
+    ) -> Result<IdToken, crate::seal::Error> {
+        let missing = crate::seal::Error::NoSecret(SealedField::IdToken);
+        let expires_at = self.facts.id_token_expires_at.ok_or(missing)?;
+        let value = self.open_as(vault, SealedField::IdToken)?;
+        let (audience, obtained_at) = (audience.to_owned(), self.facts.obtained_at);
+        Ok(IdToken { value, audience, obtained_at, expires_at })
     }
 
     fn open_as(&self, vault: &Unlocked, field: SealedField) -> Result<SecretString, crate::seal::Error> {
@@ -108,13 +116,6 @@ impl Cached {
             scopes: self.facts.scopes.clone(),
         }
     }
-}
-
-/// A cached ID token.
-pub(super) struct CachedIdToken {
-    pub(super) token: IdToken,
-    /// Whether its signature has been checked, and not only that it came from the provider.
-    pub(super) is_checked: bool,
 }
 
 fn name(vault: &Unlocked, profile: &Loaded<Profile>, purpose: Option<&Purpose>) -> Name {
@@ -229,25 +230,45 @@ pub(super) fn keep(
         purpose: purpose.cloned(),
         ..TokenFacts::new(grant, issuer, token.obtained_at)
     };
-    write(ctx, vault, profile, &facts, SealedField::AccessToken, &token.value);
+    write(ctx, vault, profile, &facts, &[(SealedField::AccessToken, &token.value)]);
 }
 
-/// The same of an ID token.
+/// The same of what a login has brought: some providers give an ID token with no refresh, so that it is kept with
+/// the access token that it came with.
+pub(super) fn keep_login(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+    (grant, issuer): (&Grant, &str),
+    token: &AccessToken,
+    id_token: Option<(&SecretString, Timestamp)>,
+) {
+    let facts = TokenFacts {
+        expires_at: token.expires_at,
+        scopes: token.scopes.clone(),
+        id_token_expires_at: id_token.map(|(_, end)| end),
+        ..TokenFacts::new(grant, issuer, token.obtained_at)
+    };
+    let access_token = (SealedField::AccessToken, &token.value);
+    let id_token = id_token.map(|(value, _)| (SealedField::IdToken, value));
+    let secrets: Vec<_> = std::iter::once(access_token).chain(id_token).collect();
+    write(ctx, vault, profile, &facts, &secrets);
+}
+
+/// The same of an ID token that has been checked.
 pub(super) fn keep_id_token(
     ctx: Context<'_>,
     vault: &Unlocked,
     profile: &Loaded<Profile>,
     (grant, issuer): (&Grant, &str),
-    cached: &CachedIdToken,
+    token: &IdToken,
 ) {
-    let token = &cached.token;
     let facts = TokenFacts {
         expires_at: Some(token.expires_at),
         purpose: Some(Purpose::IdToken { audience: token.audience.clone() }),
-        signature_checked: cached.is_checked,
         ..TokenFacts::new(grant, issuer, token.obtained_at)
     };
-    write(ctx, vault, profile, &facts, SealedField::IdToken, &token.value);
+    write(ctx, vault, profile, &facts, &[(SealedField::IdToken, &token.value)]);
 }
 
 fn write(
@@ -255,17 +276,18 @@ fn write(
     vault: &Unlocked,
     profile: &Loaded<Profile>,
     facts: &TokenFacts,
-    field: SealedField,
-    value: &SecretString,
+    secrets: &[(SealedField, &SecretString)],
 ) {
     let name = name(vault, profile, facts.purpose.as_ref());
     if facts.purpose.is_some() {
         variants::make_room(ctx, vault, profile, &name);
     }
-    let document = Draft::new(Format::Token, vault.id.clone(), profile.document.id().clone())
-        .facts(facts)
-        .seal(&vault.keys, field, &Binding::issuer_only(&facts.issuer), value)
-        .sign(&vault.keys);
+    let binding = Binding::issuer_only(&facts.issuer);
+    let draft = Draft::new(Format::Token, vault.id.clone(), profile.document.id().clone()).facts(facts);
+    let seal = |draft: Draft, (field, value): &(SealedField, &SecretString)| {
+        draft.seal(&vault.keys, *field, &binding, value)
+    };
+    let document = secrets.iter().fold(draft, seal).sign(&vault.keys);
     if let Err(error) = ctx.store.write(&name, &document.to_bytes(), Expected::Anything) {
         ctx.notices.notice(&Notice::NotCached { why: error.to_string() });
     }

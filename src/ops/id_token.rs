@@ -11,9 +11,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::audit::Source;
-use super::cache::{self, CachedIdToken};
 use super::turn::in_turn;
-use super::{Context, Error as OpsError, Loaded, Notice, Unlocked, mint, refresh};
+use super::{Context, Error as OpsError, Loaded, Notice, Unlocked, cache, mint, refresh};
 use crate::domain::{Client, Grant, IdToken, Profile, ProfileName, Purpose, Scopes, SealedField};
 use crate::oauth::key_set::{self, KeySet};
 use crate::oauth::{self, check_url, discovery, id_token, provider};
@@ -140,8 +139,7 @@ impl<'a> Wanted<'a> {
     fn cached(&self, ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Option<IdToken> {
         let found = cache::find(ctx, vault, profile, Some(&self.purpose))?;
         let found = found.open_id_token(vault).ok()?;
-        let is_good = found.is_checked && found.token.is_fresh(ctx.clock.now(), self.request.min_ttl);
-        is_good.then_some(found.token)
+        Some(found).filter(|token| token.is_fresh(ctx.clock.now(), self.request.min_ttl))
     }
 }
 
@@ -200,12 +198,23 @@ impl Turn<'_> {
             found.was_obtained_since(began, now) || (!request.refresh && found.is_fresh(now, request.min_ttl))
         };
         let found = found.filter(is_good).and_then(|found| found.open_id_token(self.vault).ok());
-        match found {
-            Some(found) if !found.is_checked => {
+        if found.is_some() || request.refresh {
+            return Ok(found);
+        }
+        let plain = cache::find_or_warn(self.ctx, self.vault, profile, None);
+        let of_login =
+            plain.and_then(|found| found.open_that_of_the_login(self.vault, &self.wanted.audience).ok());
+        match of_login.filter(|token| token.is_fresh(now, request.min_ttl)) {
+            Some(token) => {
                 let grant = usable_grant(&profile.facts)?;
-                self.check_and_keep(profile, &grant, found.token.value).map(Some)
+                let checked = self.check_and_keep(profile, &grant, token.value);
+                if let Err(OpsError::IdToken(_) | OpsError::OtherAccount { .. }) = checked {
+                    // It was believed so far, and would be found again.
+                    cache::forget_plain(self.ctx, self.vault, profile)?;
+                }
+                checked.map(Some)
             }
-            found => Ok(found.map(|found| found.token)),
+            None => Ok(None),
         }
     }
 
@@ -234,22 +243,12 @@ impl Turn<'_> {
         grant: &Grant,
         value: SecretString,
     ) -> Result<IdToken, OpsError> {
-        let checked = match self.check(&profile.facts, &value) {
-            Ok(checked) => checked,
-            Err(error) => {
-                // That of the login was believed so far.
-                if matches!(error, OpsError::IdToken(_) | OpsError::OtherAccount { .. }) {
-                    cache::forget_value(self.ctx, self.vault, profile, &value)?;
-                }
-                return Err(error);
-            }
-        };
+        let checked = self.check(&profile.facts, &value)?;
         let audience = self.wanted.audience.clone();
         let (obtained_at, expires_at) = (self.ctx.clock.now(), checked.expires_at);
         let token = IdToken { value, audience, obtained_at, expires_at };
-        let cached = CachedIdToken { token, is_checked: true };
-        cache::keep_id_token(self.ctx, self.vault, profile, (grant, &self.client.issuer), &cached);
-        Ok(cached.token)
+        cache::keep_id_token(self.ctx, self.vault, profile, (grant, &self.client.issuer), &token);
+        Ok(token)
     }
 
     fn check(&self, profile: &Profile, value: &SecretString) -> Result<id_token::Checked, OpsError> {

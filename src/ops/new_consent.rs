@@ -3,12 +3,9 @@
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::cache::{self, CachedIdToken};
 use super::login::Party;
-use super::{Context, Error, Notice, Unlocked, documents, refresh, successor};
-use crate::domain::{
-    Account, DocumentId, Grant, GrantState, IdToken, Profile, Scopes, SealedField, renewal_after,
-};
+use super::{Context, Error, Notice, Unlocked, cache, documents, refresh, successor};
+use crate::domain::{Account, DocumentId, Grant, GrantState, Profile, Scopes, SealedField, renewal_after};
 use crate::oauth::token_endpoint::TokenAnswer;
 use crate::oauth::{id_token, provider};
 use crate::seal::Verified;
@@ -127,21 +124,12 @@ impl NewConsent {
         let revision = Revision::of(&document.to_bytes());
         let profile = documents::Loaded { document, facts: facts.clone(), revision };
         let of = (&grant, &*party.client.facts.issuer);
-        cache::keep(ctx, vault, &profile, of, None, &token);
+        let id_token = self.answer.id_token.as_ref();
+        let id_token = id_token.and_then(|value| Some((value, id_token::expiry(value)?)));
+        cache::keep_login(ctx, vault, &profile, of, &token, id_token);
         // They are of the consent before, and would be of no use to anybody.
         if let Err(error) = cache::forget_variants(ctx, vault, &profile) {
             log::debug!("cached tokens of the login before stay: {error}");
         }
-        if let Some(token) = self.id_token(&party.client.facts.client_id) {
-            cache::keep_id_token(ctx, vault, &profile, of, &token);
-        }
-    }
-    /// The ID token of the login, which some providers give with no refresh. That it came from the provider is all
-    /// that is known of it.
-    fn id_token(&self, client_id: &str) -> Option<CachedIdToken> {
-        let value = self.answer.id_token.clone()?;
-        let expires_at = id_token::expiry(&value)?;
-        let token = IdToken { value, audience: client_id.to_owned(), obtained_at: self.now, expires_at };
-        Some(CachedIdToken { token, is_checked: false })
     }
 }

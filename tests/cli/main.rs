@@ -70,6 +70,7 @@ mod google_clients;
 mod google_serve;
 mod help;
 mod hot_path;
+mod id_token;
 mod inputs;
 mod keyring;
 mod killed_commands;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::{TokenFacts, verified};
-use crate::domain::{Binding, DocumentId, Profile, SealedField};
+use crate::domain::{Binding, DocumentId, Profile, SealedField, TokenId};
 use crate::ops::{Context, Error, Loaded, Unlocked, client_secret};
 use crate::seal::Document;
 use crate::store::{self, Name};
@@ -32,6 +32,16 @@ pub(in crate::ops) fn forget(
     profile: &Loaded<Profile>,
 ) -> Result<(), Error> {
     remove_all(ctx, names(ctx, vault, profile.document.id())?)
+}
+
+/// Forgets the plain token of `profile`, and what came with it.
+pub(in crate::ops) fn forget_plain(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Loaded<Profile>,
+) -> Result<(), Error> {
+    let plain = TokenId::plain(profile.document.id());
+    Ok(ctx.store.remove(&Name::Token(vault.id.clone(), plain))?)
 }
 
 /// Forgets every cached token of `profile` but its plain one.
