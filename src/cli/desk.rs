@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 use super::error::Failure;
 use super::exit::Code;
 use super::session::Session;
-use crate::domain::{AccessToken, Host, Profile, ProfileName, Use};
+use crate::domain::{AccessToken, Host, IdToken, Profile, ProfileName, Scopes, Use};
 use crate::ops::token::{self, Request};
-use crate::ops::{self, Context, Unlocked, hosts};
+use crate::ops::{self, Context, Unlocked, hosts, id_token};
 use crate::serve::{Ask, Desk, Refusal, RefusalKind};
 
 /// Answers out of the vault of a session.
@@ -23,6 +23,8 @@ pub(super) struct SessionDesk<'a> {
     held: OnceLock<Unlocked>,
     /// Whether it is unlocked once for all questions.
     is_brief: bool,
+    /// What its tokens are good for, if not for all of a login.
+    only: Option<Scopes>,
     /// When the last token that was given out was issued, for each profile.
     given: Mutex<BTreeMap<ProfileName, Timestamp>>,
 }
@@ -39,7 +41,12 @@ impl<'a> SessionDesk<'a> {
     /// The desk of a helper that ends with its answer: a key that has to be touched is touched once.
     pub(super) fn brief(session: &'a Session, what: impl Into<String>) -> Self {
         let (held, given) = (OnceLock::new(), Mutex::default());
-        Self { session, what: what.into(), held, is_brief: true, given }
+        Self { session, what: what.into(), held, is_brief: true, only: None, given }
+    }
+
+    /// The same desk, which gives out tokens with exactly these scopes.
+    pub(super) fn narrowed(self, only: Option<Scopes>) -> Self {
+        Self { only, ..self }
     }
 
     fn with<T>(
@@ -88,7 +95,12 @@ impl<'a> SessionDesk<'a> {
 
 impl Desk for SessionDesk<'_> {
     fn token(&self, profile: &ProfileName, ask: &Ask) -> Result<AccessToken, Refusal> {
-        let request = Request { min_ttl: ask.min_ttl, refresh: false, scopes: ask.scopes.clone() };
+        let request = Request {
+            min_ttl: ask.min_ttl,
+            scopes: ask.scopes.clone(),
+            only: self.only.clone(),
+            ..Default::default()
+        };
         self.with(|ctx, vault| {
             let token = token::token(ctx, vault, profile, request)?;
             if !self.is_news(profile, &token) {
@@ -98,8 +110,22 @@ impl Desk for SessionDesk<'_> {
         })
     }
 
+    fn identity(
+        &self,
+        profile: &ProfileName,
+        audience: &str,
+        min_ttl: SignedDuration,
+    ) -> Result<IdToken, Refusal> {
+        let request = id_token::Request { min_ttl, refresh: false, audience: Some(audience.to_owned()) };
+        self.with(|ctx, vault| id_token::id_token(ctx, vault, profile, &request))
+    }
+
     fn profile(&self, profile: &ProfileName) -> Result<Profile, Refusal> {
-        self.with_nothing_opened(|ctx, vault| Ok(vault.profile(ctx, profile)?.facts))
+        let mut facts = self.with_nothing_opened(|ctx, vault| Ok(vault.profile(ctx, profile)?.facts))?;
+        if let Some(only) = &self.only {
+            facts.scopes.granted = only.clone();
+        }
+        Ok(facts)
     }
 
     fn profile_for(

@@ -2,6 +2,7 @@
 
 mod api;
 mod device;
+mod id_token;
 mod import;
 mod mint;
 mod setup;
@@ -25,6 +26,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::Api(error) => return api::of(error),
         E::Mint(error) => return mint::of(error),
         E::Device(error) => return device::of(error),
+        E::IdToken(error) => return id_token::of(error),
         E::GrantRefused { profile, provider, causes, .. } => {
             return grant_hints(profile.as_str(), provider, causes);
         }

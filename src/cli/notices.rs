@@ -89,6 +89,12 @@ fn words(notice: &Notice) -> Words {
         Notice::ScopesBeyond { beyond } => {
             Warning(format!("the grant has scopes that were not asked for: {beyond}"))
         }
+        Notice::TokenBeyond { beyond } => {
+            Warning(format!("the provider's token has more scopes than were asked for: {beyond}"))
+        }
+        Notice::TokenLacks { missing } => {
+            Warning(format!("the provider's token does not have these scopes: {missing}"))
+        }
         Notice::EmptyRefreshToken => {
             Warning("the provider sent an empty refresh token; the one before is kept".to_owned())
         }

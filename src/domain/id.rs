@@ -90,6 +90,10 @@ identifier! {
     /// Which vault key sealed a document: derived from the key, so that it cannot be claimed.
     KeyId
 }
+identifier! {
+    /// What a cached token is for: derived from the purpose.
+    PurposeId
+}
 
 #[cfg(test)]
 mod tests {

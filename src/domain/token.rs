@@ -30,15 +30,45 @@ impl AccessToken {
     ///
     /// A token of unknown life is never fresh, nor is one from the future.
     pub fn is_fresh(&self, now: Timestamp, min_ttl: SignedDuration) -> bool {
-        let margin = min_ttl.max(FRESHNESS_MARGIN);
-        let from_the_future = self.obtained_at.duration_since(now) > CLOCK_TOLERANCE;
-        !from_the_future && self.time_left(now).is_some_and(|left| left > margin)
+        self.expires_at.is_some_and(|end| is_fresh(self.obtained_at, end, now, min_ttl))
     }
 
     /// How long it still works at `now`; negative once it has expired, `None` if unknown.
     pub fn time_left(&self, now: Timestamp) -> Option<SignedDuration> {
         self.expires_at.map(|end| end.duration_since(now))
     }
+}
+
+/// An ID token: a signed statement of who has signed in, for one audience (OpenID Connect Core, 2). `Debug` does
+/// not show its value.
+#[derive(Clone, Debug)]
+pub struct IdToken {
+    /// The token itself.
+    pub value: SecretString,
+    /// For whom it is: whoever else is shown it must refuse it.
+    pub audience: String,
+    /// When we received it.
+    pub obtained_at: Timestamp,
+    /// When it stops counting.
+    pub expires_at: Timestamp,
+}
+
+impl IdToken {
+    /// Whether it has more than `min_ttl`, and more than [`FRESHNESS_MARGIN`], left at `now`.
+    pub fn is_fresh(&self, now: Timestamp, min_ttl: SignedDuration) -> bool {
+        is_fresh(self.obtained_at, self.expires_at, now, min_ttl)
+    }
+
+    /// How long it still counts at `now`; negative once it has expired.
+    pub fn time_left(&self, now: Timestamp) -> SignedDuration {
+        self.expires_at.duration_since(now)
+    }
+}
+
+/// What came from the future is not fresh: the clock has been set back since.
+fn is_fresh(obtained_at: Timestamp, end: Timestamp, now: Timestamp, min_ttl: SignedDuration) -> bool {
+    let is_from_the_future = obtained_at.duration_since(now) > CLOCK_TOLERANCE;
+    !is_from_the_future && end.duration_since(now) > min_ttl.max(FRESHNESS_MARGIN)
 }
 
 #[cfg(test)]

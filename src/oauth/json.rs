@@ -39,6 +39,11 @@ impl Members {
         found.map(|(_, value)| value).filter(|value| !matches!(value, Value::Null))
     }
 
+    /// Whether there is a member called `key`, `null` or not.
+    pub(super) fn names(&self, key: &str) -> bool {
+        self.list.iter().any(|(name, _)| name.as_str() == key)
+    }
+
     /// The text called `key`, if there is one and it is a text.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.get(key).and_then(Value::text)

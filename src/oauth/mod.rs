@@ -12,6 +12,7 @@ mod https;
 pub mod id_token;
 pub mod impersonation;
 pub(crate) mod json;
+pub mod key_set;
 mod obstacle;
 pub mod provider;
 pub mod resource;

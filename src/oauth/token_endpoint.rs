@@ -43,7 +43,8 @@ pub struct TokenAnswer {
     pub server_date: Option<Timestamp>,
 }
 
-/// Asks for a new access token (RFC 6749, 6): one request, no second try.
+/// Asks for a new access token (RFC 6749, 6): one request, no second try. `only` asks for these scopes, all of
+/// which must have been granted.
 ///
 /// # Errors
 ///
@@ -54,9 +55,12 @@ pub fn refresh(
     http: &dyn Http,
     credentials: &Credentials<'_>,
     refresh_token: &SecretString,
+    only: Option<&Scopes>,
     timeout: Duration,
 ) -> Result<TokenAnswer, Error> {
-    let form = vec![("grant_type", "refresh_token".into()), ("refresh_token", refresh_token.clone())];
+    let form = [("grant_type", "refresh_token".into()), ("refresh_token", refresh_token.clone())];
+    let scope = only.map(|scopes| ("scope", SecretString::from(scopes.to_string())));
+    let form = form.into_iter().chain(scope).collect();
     ask(http, credentials, form, timeout)
 }
 

@@ -303,5 +303,5 @@ fn keep(ctx: Context<'_>, vault: &Unlocked, party: &Party, document: Verified, t
     let Some(grant) = &party.facts.grant else { return };
     let revision = Revision::of(&document.to_bytes());
     let profile = Loaded { document, facts: party.facts.clone(), revision };
-    cache::keep(ctx, vault, &profile, grant, &party.client.facts.issuer, token);
+    cache::keep(ctx, vault, &profile, (grant, &party.client.facts.issuer), None, token);
 }

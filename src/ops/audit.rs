@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use crate::domain::{ClientName, DocumentId, Field, ProfileName, VaultId};
+use crate::domain::{ClientName, DocumentId, Field, ProfileName, SealedField, VaultId};
 use crate::store;
 use crate::system::Asker;
 
@@ -178,6 +178,11 @@ impl Entry {
         names.sort();
         names.dedup();
         self.facts().fields = names;
+    }
+
+    /// What is asked for is an ID token.
+    pub(super) fn id_token(&self) {
+        self.facts().fields = vec![SealedField::IdToken.to_string()];
     }
 
     pub(super) fn token(&self, source: Source) {

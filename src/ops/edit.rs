@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::add_program::new_grant;
 use super::turn::in_turn;
-use super::{Context, Error, Loaded, Unlocked, client_secret, documents, mint, rescue};
+use super::{Context, Error, Loaded, Unlocked, cache, client_secret, documents, mint, rescue};
 use crate::domain::{
     Account, Binding, ClientName, Field, GrantType, Host, Profile, ProfileName, SealedField, Use,
     VariableName,
@@ -199,6 +199,10 @@ fn update(
     in_turn(ctx, vault, name, |profile, _| {
         rescue::check_none_outstanding(ctx, vault, &profile)?;
         let (facts, draft) = change(&profile, profile.next())?;
+        if facts.grant.is_none() {
+            // Before the document: who finds no grant in it has no reason to look for tokens.
+            cache::forget(ctx, vault, &profile)?;
+        }
         save(ctx, vault, &profile, draft.facts(&facts))?;
         Ok(facts)
     })

@@ -59,6 +59,9 @@ pub enum Error {
     /// A profile that needs no person gets no token, or was not made.
     #[error(transparent)]
     Mint(#[from] super::mint::Error),
+    /// There is no ID token.
+    #[error(transparent)]
+    IdToken(#[from] super::id_token::Error),
     /// A document is refused.
     #[error("{document} cannot be trusted")]
     Document {

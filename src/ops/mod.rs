@@ -20,6 +20,7 @@ pub mod edit;
 mod error;
 pub mod hold;
 pub mod hosts;
+pub mod id_token;
 pub mod import;
 pub mod init;
 mod issuer;
@@ -216,6 +217,16 @@ pub enum Notice {
     ScopesBeyond {
         /// What was not asked for.
         beyond: Scopes,
+    },
+    /// The token of this use has scopes that were not asked for.
+    TokenBeyond {
+        /// Which.
+        beyond: Scopes,
+    },
+    /// The token of this use lacks scopes that were asked for.
+    TokenLacks {
+        /// Which.
+        missing: Scopes,
     },
     /// The provider announced a new refresh token that is empty; the one before is kept.
     EmptyRefreshToken,

@@ -6,8 +6,8 @@ use secrecy::SecretString;
 use super::login::Party;
 use super::{Context, Error, Notice, Unlocked, cache, documents, refresh, successor};
 use crate::domain::{Account, DocumentId, Grant, GrantState, Profile, Scopes, SealedField, renewal_after};
-use crate::oauth::provider;
 use crate::oauth::token_endpoint::TokenAnswer;
+use crate::oauth::{id_token, provider};
 use crate::seal::Verified;
 use crate::store::Revision;
 
@@ -123,6 +123,13 @@ impl NewConsent {
         let token = refresh::access_token(&self.answer, facts.scopes.granted.clone(), self.now);
         let revision = Revision::of(&document.to_bytes());
         let profile = documents::Loaded { document, facts: facts.clone(), revision };
-        cache::keep(ctx, vault, &profile, &grant, &party.client.facts.issuer, &token);
+        let of = (&grant, &*party.client.facts.issuer);
+        let id_token = self.answer.id_token.as_ref();
+        let id_token = id_token.and_then(|value| Some((value, id_token::expiry(value)?)));
+        cache::keep_login(ctx, vault, &profile, of, &token, id_token);
+        // They are of the consent before, and would be of no use to anybody.
+        if let Err(error) = cache::forget_variants(ctx, vault, &profile) {
+            log::debug!("cached tokens of the login before stay: {error}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     Context, Error, Loaded, Notice, Unlocked, cache, client_secret, documents, mint, rescue, successor,
 };
 use crate::domain::{
-    AccessToken, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName,
+    AccessToken, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName, Scopes,
     SealedField,
 };
 use crate::oauth::diagnosis::{self, Cause, Facts};
@@ -35,11 +35,36 @@ pub(super) fn refresh(
             ctx.audit.token(Source::Cached);
             return Ok(token);
         }
-        let token = renew(ctx, vault, profile, uncertain, SealedField::ClientSecret)?;
+        let token =
+            once(ctx, vault, profile, uncertain, (SealedField::ClientSecret, request.only.as_ref()))?.token;
         ctx.audit.token(Source::Refreshed);
         warn_if_short(ctx, &token, request.min_ttl);
         Ok(token)
     })
+}
+
+/// A new token in the way of the profile: with its refresh token, or without a person. It has exactly the scopes
+/// `only`, if they are named. The caller has the turn.
+pub(super) fn once(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: Loaded<Profile>,
+    uncertain: bool,
+    (secret, only): (SealedField, Option<&Scopes>),
+) -> Result<Fresh, Error> {
+    if !profile.facts.grant_type.needs_person() {
+        let token = mint::renew(ctx, vault, &profile, secret, only)?;
+        return Ok(Fresh { token, id_token: None });
+    }
+    let turn = Turn::prepare(ctx, vault, profile, uncertain, secret)?;
+    Turn { only, ..turn }.take()
+}
+
+/// What a refresh has brought. It is saved.
+pub(super) struct Fresh {
+    pub(super) token: AccessToken,
+    /// As it came: only its claims have been looked at, and not its time.
+    pub(super) id_token: Option<SecretString>,
 }
 
 /// Proves a secret of `client` by a refresh of the grant of `name`, which is one like any other: nothing of
@@ -56,22 +81,8 @@ pub(super) fn prove(
             let why = "it links another client now";
             return Err(Error::LoginNeeded { profile: name.clone(), why });
         }
-        renew(ctx, vault, profile, uncertain, secret).map(|_| ())
+        once(ctx, vault, profile, uncertain, (secret, None)).map(|_| ())
     })
-}
-
-/// A new token in the way of the profile: with its refresh token, or without a person.
-fn renew(
-    ctx: Context<'_>,
-    vault: &Unlocked,
-    profile: Loaded<Profile>,
-    uncertain: bool,
-    secret: SealedField,
-) -> Result<AccessToken, Error> {
-    match profile.facts.grant_type.needs_person() {
-        true => Turn::prepare(ctx, vault, profile, uncertain, secret)?.take(),
-        false => mint::renew(ctx, vault, &profile, secret),
-    }
 }
 
 /// A token that another process has obtained while we waited, or a fresh one.
@@ -83,7 +94,7 @@ fn obtained_meanwhile(
     request: &Request,
 ) -> Option<AccessToken> {
     let now = ctx.clock.now();
-    let found = cache::find_or_warn(ctx, vault, profile)?;
+    let found = cache::find_or_warn(ctx, vault, profile, request.purpose().as_ref())?;
     let is_good =
         found.was_obtained_since(began, now) || (!request.refresh && found.is_fresh(now, request.min_ttl));
     if is_good { found.open(vault).ok() } else { None }
@@ -110,6 +121,8 @@ struct Turn<'a> {
     which: SealedField,
     /// Whether an earlier request may have been acted upon, and its answer was lost.
     uncertain: bool,
+    /// The scopes that are asked for; those of the grant if they are not named.
+    only: Option<&'a Scopes>,
 }
 
 impl<'a> Turn<'a> {
@@ -145,6 +158,7 @@ impl<'a> Turn<'a> {
             client_secret,
             which,
             uncertain,
+            only: None,
         })
     }
 
@@ -153,7 +167,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Makes room, asks, saves, and only then answers.
-    fn take(mut self) -> Result<AccessToken, Error> {
+    fn take(mut self) -> Result<Fresh, Error> {
         let stored_as = Name::Profile(self.name().clone());
         let target = Target { name: &stored_as, vault: &self.vault.id };
         let reservation = successor::reserve(
@@ -176,13 +190,13 @@ impl<'a> Turn<'a> {
         let requests = Cell::new(0);
         let answer = ask_twice(self.ctx, |timeout| {
             requests.set(requests.get() + 1);
-            token_endpoint::refresh(self.ctx.http, &credentials, &self.refresh_token, timeout)
+            token_endpoint::refresh(self.ctx.http, &credentials, &self.refresh_token, self.only, timeout)
         });
         self.uncertain |= requests.get() > 1;
         answer
     }
 
-    fn accept(self, reservation: Box<dyn Reservation>, answer: TokenAnswer) -> Result<AccessToken, Error> {
+    fn accept(self, reservation: Box<dyn Reservation>, answer: TokenAnswer) -> Result<Fresh, Error> {
         let identity = self.check_identity(&answer);
         if matches!(identity, Err(Error::OtherAccount { .. })) {
             // Somebody else's refresh token must not take the place of ours.
@@ -193,8 +207,10 @@ impl<'a> Turn<'a> {
         }
         identity?;
         let token = self.token(&answer, self.ctx.clock.now());
-        cache::keep(self.ctx, self.vault, &self.profile, &self.grant, &self.client.facts.issuer, &token);
-        Ok(token)
+        let of = (&self.grant, &*self.client.facts.issuer);
+        let purpose = self.only.map(cache::purpose_of);
+        cache::keep(self.ctx, self.vault, &self.profile, of, purpose.as_ref(), &token);
+        Ok(Fresh { token, id_token: answer.id_token })
     }
 
     fn keep_rotated(&self, reservation: Box<dyn Reservation>, answer: &TokenAnswer) -> Result<(), Error> {
@@ -228,10 +244,11 @@ impl<'a> Turn<'a> {
     }
 
     fn token(&self, answer: &TokenAnswer, now: Timestamp) -> AccessToken {
-        let granted = &self.profile.facts.scopes.granted;
-        let scopes = answer.scope.clone().unwrap_or_else(|| granted.clone());
-        let missing = granted.missing_from(&scopes);
-        if !missing.is_empty() {
+        let asked = self.only.unwrap_or(&self.profile.facts.scopes.granted);
+        let scopes = answer.scope.clone().unwrap_or_else(|| asked.clone());
+        let missing = asked.missing_from(&scopes);
+        // What a token is less good for than was asked is told at each use of it.
+        if !missing.is_empty() && self.only.is_none() {
             self.ctx.notices.notice(&Notice::ScopesMissing { missing });
         }
         access_token(answer, scopes, now)
@@ -260,7 +277,7 @@ impl<'a> Turn<'a> {
         successor::save(self.ctx, self.vault, self.name(), reservation, &successor)
     }
 
-    fn fail(self, reservation: Box<dyn Reservation>, error: oauth::Error) -> Result<AccessToken, Error> {
+    fn fail(self, reservation: Box<dyn Reservation>, error: oauth::Error) -> Result<Fresh, Error> {
         match error {
             oauth::Error::Refused(server) => {
                 self.give_back(reservation, server.error == "invalid_grant");
@@ -289,7 +306,7 @@ impl<'a> Turn<'a> {
         if self.uncertain && !is_settled { reservation.keep() } else { reservation.discard() }
     }
 
-    fn refused(self, server: ServerError) -> Result<AccessToken, Error> {
+    fn refused(self, server: ServerError) -> Result<Fresh, Error> {
         let mut causes = diagnosis::diagnose(&server, &self.facts());
         if self.uncertain {
             causes.insert(0, Cause::AnswerLost);
@@ -329,11 +346,13 @@ impl<'a> Turn<'a> {
         if current.document.generation() <= self.profile.document.generation() {
             return Ok(None);
         }
-        Self::prepare(self.ctx, self.vault, current, self.uncertain, self.which).map(Some)
+        let next = Self::prepare(self.ctx, self.vault, current, self.uncertain, self.which)?;
+        Ok(Some(Self { only: self.only, ..next }))
     }
 
     fn facts(&self) -> Facts<'_> {
-        let last_used = cache::find(self.ctx, self.vault, &self.profile).map(|found| found.obtained_at());
+        let last_used = cache::find(self.ctx, self.vault, &self.profile, None);
+        let last_used = last_used.map(|found| found.obtained_at());
         diagnosis_facts(self.ctx, &self.profile.facts, &self.grant, last_used)
     }
 }
@@ -400,11 +419,7 @@ pub(super) fn is_other(new: &SecretString, old: &SecretString) -> bool {
 }
 
 /// The access token of an answer that came at `now`.
-pub(super) fn access_token(
-    answer: &TokenAnswer,
-    scopes: crate::domain::Scopes,
-    now: Timestamp,
-) -> AccessToken {
+pub(super) fn access_token(answer: &TokenAnswer, scopes: Scopes, now: Timestamp) -> AccessToken {
     AccessToken {
         value: answer.access_token.clone(),
         obtained_at: now,

@@ -79,7 +79,7 @@ impl<'a> Revoker<'a> {
     /// The cached access token, while it works. Its seal names the issuer alone, so that the client's
     /// document, which is verified, says where it goes.
     fn access_token(&self) -> Option<Bound> {
-        let cached = cache::find_or_warn(self.ctx, self.vault, self.profile)?;
+        let cached = cache::find_or_warn(self.ctx, self.vault, self.profile, None)?;
         let token = cached.open(self.vault).ok()?;
         let is_over = token.expires_at.is_some_and(|end| end <= self.ctx.clock.now());
         (!is_over).then(|| (token.value, self.client.binding(), Kind::Access))

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::registry::{self, Facts, Listed};
 use super::secrets::{self, ProviderSecret};
 use super::{Context, Error, Vault, clients};
-use crate::domain::{DocumentId, KeyId, ProfileName, VaultId};
+use crate::domain::{DocumentId, KeyId, ProfileName, TokenId, VaultId};
 use crate::oauth::diagnosis::{self, Warning};
 use crate::seal::Document;
 use crate::store::{Name, Pin};
@@ -88,6 +88,6 @@ struct CachedFacts {
 }
 
 fn cached(ctx: Context<'_>, vault: &VaultId, id: &DocumentId) -> Option<CachedFacts> {
-    let stored = ctx.store.read(&Name::Token(vault.clone(), id.clone())).ok()??;
+    let stored = ctx.store.read(&Name::Token(vault.clone(), TokenId::plain(id))).ok()??;
     Document::parse(&stored.bytes).ok()?.facts().ok()
 }

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use super::token::{self, Request};
 use super::{Context, Error, Loaded, Unlocked, recover, reveal};
-use crate::domain::{AccessToken, Field, Profile, ProfileName, SealedField, Variable, VariableName};
+use crate::domain::{AccessToken, Field, Profile, ProfileName, Scopes, SealedField, Variable, VariableName};
 use crate::oauth::provider;
 
 /// Which variables a profile sets to which fields. Nothing is opened yet.
 pub struct Plan {
     profile: Loaded<Profile>,
     chosen: BTreeMap<VariableName, Choice>,
+    /// The scopes of its token, if not all of the grant.
+    only: Option<Scopes>,
 }
 
 #[derive(Clone, Copy)]
@@ -29,21 +31,7 @@ pub struct Opened {
 }
 
 /// The variables that profile `name` sets: the provider's, the profile's own, and `more`, the later
-/// ones over the earlier. A variable is opened only if it is set.
-///
-/// # Errors
-///
-/// [`Error::NoField`] if a variable that was asked for has no value, else as for a token.
-pub fn variables(
-    ctx: Context<'_>,
-    vault: &Unlocked,
-    name: &ProfileName,
-    more: &[(VariableName, Field)],
-) -> Result<Vec<Variable>, Error> {
-    Ok(plan(ctx, vault, name, more)?.open(ctx, vault)?.variables)
-}
-
-/// The same before anything is opened.
+/// ones over the earlier. Nothing is opened yet, and later only what is set.
 ///
 /// # Errors
 ///
@@ -58,13 +46,28 @@ pub fn plan(
     let profile = vault.settled_profile(ctx, name)?;
     let chosen = chosen(&profile.facts, profile.document.holds(SealedField::ApiKey), more);
     ctx.audit.fields(chosen.values().map(|choice| choice.field));
-    Ok(Plan { profile, chosen })
+    Ok(Plan { profile, chosen, only: None })
 }
 
 impl Plan {
     /// Whose variables they are, verified.
     pub fn profile(&self) -> &Profile {
         &self.profile.facts
+    }
+
+    /// The same with a token of exactly these scopes, where they are named.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ScopesNotGranted`] if the grant does not cover them.
+    pub fn narrowed(self, only: Option<&Scopes>) -> Result<Self, Error> {
+        let only = only.map(|only| token::narrowed(&self.profile.facts, only)).transpose()?;
+        Ok(Self { only, ..self })
+    }
+
+    /// The scopes of its token, if not all of the grant.
+    pub fn only(&self) -> Option<&Scopes> {
+        self.only.as_ref()
     }
 
     /// Whether it sets this variable.
@@ -88,12 +91,12 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// As [`variables`].
+    /// [`Error::NoField`] if a variable that was asked for has no value, else as for a token.
     pub fn open(self, ctx: Context<'_>, vault: &Unlocked) -> Result<Opened, Error> {
-        let Self { mut profile, chosen } = self;
+        let Self { mut profile, chosen, only } = self;
         let name = profile.facts.name.clone();
         let token = match chosen.values().any(|choice| choice.field.needs_token()) {
-            true => Some(token::token(ctx, vault, &name, Request::default())?),
+            true => Some(token::token(ctx, vault, &name, Request { only, ..Default::default() })?),
             false => None,
         };
         if chosen.values().any(|choice| choice.field == Field::RefreshToken) {

@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::recover::{self, Verdict};
-use super::{Context, Error, Loaded, Notice, Unlocked, client_secret, documents, mint, rename, reveal};
+use super::{
+    Context, Error, Loaded, Notice, Unlocked, cache, client_secret, documents, mint, rename, reveal,
+};
 use crate::domain::{Client, ClientAuth, Field, GrantType, Profile, ProfileName, SealedField};
 use crate::seal::{Document, Format, Verified};
 use crate::store::{self, Access, Held, Mark, Name, Target};
@@ -199,11 +201,21 @@ fn check_profile(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) 
     Ok(Summary { tokens: cached(ctx, vault, profile), successors, ..found })
 }
 
-/// A cached token that does not verify is no damage: the next call replaces it.
+/// How many cached tokens can be trusted. One that does not verify is no damage: the next call replaces it.
 fn cached(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> usize {
-    let name = Name::Token(vault.id.clone(), profile.document.id().clone());
-    let stored = match ctx.store.read(&name) {
-        Ok(None) => return 0,
+    let names = cache::names(ctx, vault, profile.document.id()).unwrap_or_default();
+    let good = names.iter().filter_map(|name| is_good(ctx, vault, profile, name));
+    let (good, bad): (Vec<bool>, Vec<bool>) = good.partition(|is_good| *is_good);
+    if !bad.is_empty() {
+        ctx.notices.notice(&Notice::CacheIgnored { profile: profile.facts.name.clone() });
+    }
+    good.len()
+}
+
+/// Whether the cached token of this name can be trusted; nothing if it has gone.
+fn is_good(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>, name: &Name) -> Option<bool> {
+    let stored = match ctx.store.read(name) {
+        Ok(None) => return None,
         Ok(Some(stored)) => Some(stored),
         Err(_) => None,
     };
@@ -212,13 +224,10 @@ fn cached(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> usiz
     let is_whole = |token: &Verified| {
         token.id() == profile.document.id()
             && token.format() == Format::Token
+            && cache::is_in_place(token, name)
             && token.open_all(&vault.keys).is_ok()
     };
-    if verified.as_ref().is_some_and(is_whole) {
-        return 1;
-    }
-    ctx.notices.notice(&Notice::CacheIgnored { profile: profile.facts.name.clone() });
-    0
+    Some(verified.as_ref().is_some_and(is_whole))
 }
 
 /// How many successors of the profile wait to be put in its place. One that cannot be read is kept aside

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::SignedDuration;
 use secrecy::SecretString;
 
-use crate::domain::{AccessToken, Host, Profile, ProfileName, Scopes, Use};
+use crate::domain::{AccessToken, Host, IdToken, Profile, ProfileName, Scopes, Use};
 
 /// What a token is asked for.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,21 @@ pub trait Desk: Sync {
     ///
     /// Why there is none.
     fn token(&self, profile: &ProfileName, ask: &Ask) -> Result<AccessToken, Refusal>;
+
+    /// An ID token of `profile` for `audience` that counts for at least so long.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    fn identity(
+        &self,
+        profile: &ProfileName,
+        _audience: &str,
+        _min_ttl: SignedDuration,
+    ) -> Result<IdToken, Refusal> {
+        let message = format!("no ID tokens of profile `{profile}` are given out here");
+        Err(Refusal { kind: RefusalKind::Other, message })
+    }
 
     /// What is known of `profile`, verified.
     ///

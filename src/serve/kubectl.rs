@@ -7,8 +7,6 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::AccessToken;
-
 /// What a client wants to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Question {
@@ -93,14 +91,14 @@ impl Question {
         Ok(Self { version, is_interactive: input.spec.interactive })
     }
 
-    /// The answer that hands over `token`: one object, on one line.
-    pub fn answer(&self, token: &AccessToken) -> SecretString {
+    /// The answer that hands over an access token or an ID token: one object, on one line.
+    pub fn answer(&self, token: &SecretString, expires_at: Option<Timestamp>) -> SecretString {
         let output = Output {
             api_version: self.version,
             kind: "ExecCredential",
             status: Status {
-                token: token.value.expose_secret(),
-                expiration_timestamp: token.expires_at.map(in_whole_seconds),
+                token: token.expose_secret(),
+                expiration_timestamp: expires_at.map(in_whole_seconds),
             },
         };
         serde_json::to_string(&output).expect("an answer is plain text").into()
@@ -134,7 +132,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::Scopes;
 
     fn question(version: &str, spec: &Value) -> Result<Question, Error> {
         let api_version = format!("client.authentication.k8s.io/{version}");
@@ -143,17 +140,9 @@ mod tests {
         )
     }
 
-    fn token(expires_at: Option<&str>) -> AccessToken {
-        AccessToken {
-            value: "ya29.canary".into(),
-            obtained_at: Timestamp::UNIX_EPOCH,
-            expires_at: expires_at.map(|time| time.parse().unwrap()),
-            scopes: Scopes::default(),
-        }
-    }
-
-    fn answered(question: &Question, token: &AccessToken) -> Value {
-        serde_json::from_str(question.answer(token).expose_secret()).unwrap()
+    fn answered(question: &Question, expires_at: Option<&str>) -> Value {
+        let answer = question.answer(&"ya29.canary".into(), expires_at.map(|time| time.parse().unwrap()));
+        serde_json::from_str(answer.expose_secret()).unwrap()
     }
 
     #[test]
@@ -161,7 +150,7 @@ mod tests {
         for version in ["v1", "v1beta1"] {
             let question = question(version, &json!({"interactive": false})).unwrap();
 
-            let answer = answered(&question, &token(Some("2026-11-22T15:00:00.75Z")));
+            let answer = answered(&question, Some("2026-11-22T15:00:00.75Z"));
 
             let expected = json!({
                 "apiVersion": format!("client.authentication.k8s.io/{version}"),
@@ -174,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_life_that_nobody_knows_is_not_made_up() {
-        let answer = answered(&Question::unsaid(), &token(None));
+        let answer = answered(&Question::unsaid(), None);
 
         assert_eq!(answer["status"], json!({"token": "ya29.canary"}));
         assert_eq!(answer["apiVersion"], "client.authentication.k8s.io/v1");

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::teller::Teller;
 use super::{Refusal, RefusalKind};
-use crate::domain::AccessToken;
+use crate::domain::{AccessToken, IdToken};
 use crate::system::http;
 
 /// How long a token is said to work of which nobody knows, in seconds. Libraries want a number above zero.
@@ -63,6 +63,11 @@ impl Reply {
         let mut reply = Self::of("200 OK", "application/json", Vec::with_capacity(USUAL_BODY));
         serde_json::to_writer(&mut *reply.body, &answer).expect("text and numbers are JSON");
         reply
+    }
+
+    /// An ID token, as the metadata server of Google gives it.
+    pub(super) fn identity(token: &IdToken) -> Self {
+        Self::of("200 OK", "text/html", token.value.expose_secret().as_bytes().to_vec())
     }
 
     /// An error of a token endpoint (RFC 6749, 5.2). Libraries show all of it to their user.

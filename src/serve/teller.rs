@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Ask, Desk, Refusal, RefusalKind};
-use crate::domain::{AccessToken, Profile, ProfileName, Scopes};
+use crate::domain::{AccessToken, IdToken, Profile, ProfileName, Scopes};
 use crate::system::Clock;
 
 /// How long an answer is given again.
@@ -41,6 +41,7 @@ pub(super) struct Teller<'a> {
     tokens: Counter<Option<Scopes>, AccessToken>,
     /// The whole life of the last token, where it is known.
     life: Mutex<Option<SignedDuration>>,
+    identities: Counter<String, IdToken>,
     facts: Counter<(), Profile>,
     /// The last facts that were told: public, so that they are told again while the vault is locked.
     known: Mutex<Option<Profile>>,
@@ -54,9 +55,9 @@ impl<'a> Teller<'a> {
         known: Option<Profile>,
         is_stopped: &'a AtomicBool,
     ) -> Self {
-        let (tokens, facts) = (Counter::default(), Counter::default());
+        let (tokens, identities, facts) = (Counter::default(), Counter::default(), Counter::default());
         let (life, known) = (Mutex::default(), Mutex::new(known));
-        Self { desk, clock, profile, is_stopped, tokens, life, facts, known }
+        Self { desk, clock, profile, is_stopped, tokens, life, identities, facts, known }
     }
 
     /// A token that is good for `scopes`.
@@ -68,6 +69,14 @@ impl<'a> Teller<'a> {
         let token = self.tokens.ask(scopes, self.clock, works, || self.desk()?.token(&self.profile, &ask))?;
         *locked(&self.life) = token.time_left(token.obtained_at);
         Ok(token)
+    }
+
+    /// An ID token for `audience`.
+    pub(super) fn identity(&self, audience: &str) -> Result<IdToken, Refusal> {
+        let counts = |token: &IdToken| token.time_left(self.clock.now()) > SignedDuration::ZERO;
+        self.identities.ask(audience.to_owned(), self.clock, counts, || {
+            self.desk()?.identity(&self.profile, audience, MIN_TTL)
+        })
     }
 
     /// How long `token` still works, in whole seconds; `None` if nobody knows.

@@ -21,7 +21,7 @@ pub use error::Error;
 pub use examination::{Examination, Loose, Place as ExaminedPlace, Remains, Role};
 pub use journal::{Journal, Reading};
 
-use crate::domain::{ClientName, DocumentId, KeyId, ProfileName, VaultId};
+use crate::domain::{ClientName, DocumentId, KeyId, ProfileName, TokenId, VaultId};
 
 /// The name of a document.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,8 +32,8 @@ pub enum Name {
     Client(ClientName),
     /// A profile.
     Profile(ProfileName),
-    /// The cached access token of a profile document.
-    Token(VaultId, DocumentId),
+    /// A cached token of a profile document.
+    Token(VaultId, TokenId),
 }
 
 impl fmt::Display for Name {
@@ -225,12 +225,12 @@ pub trait Store: Send + Sync {
     /// If they cannot be listed.
     fn strangers(&self) -> Result<Vec<String>, Error>;
 
-    /// The profile documents whose access tokens are cached, in order.
+    /// The tokens that are cached, for whatever purpose, in order.
     ///
     /// # Errors
     ///
     /// If they cannot be listed.
-    fn tokens(&self, vault: &VaultId) -> Result<Vec<DocumentId>, Error>;
+    fn tokens(&self, vault: &VaultId) -> Result<Vec<TokenId>, Error>;
 
     /// The documents that an interrupted writer has left something for, in order.
     ///

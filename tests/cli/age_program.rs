@@ -28,6 +28,11 @@ fn age_opens_every_sealed_item() {
         }
     }
     opened.sort();
+    // That of the login of `other`, beside its access token.
+    let (id_tokens, opened): (Vec<_>, Vec<_>) =
+        opened.into_iter().partition(|(field, _)| field == "id_token");
+    assert_eq!(id_tokens.len(), 1);
+    assert!(scene.provider.issued().contains(&id_tokens[0].1));
 
     let secret =
         |field: &str, profile: &str| (field.to_owned(), home.run(&["reveal", profile, field]).answer());

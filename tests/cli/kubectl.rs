@@ -33,6 +33,24 @@ fn kubectl_takes_the_token_that_works_now_and_a_renewed_one_after_its_end() {
 }
 
 #[test]
+fn kubectl_takes_an_id_token_into_a_cluster_of_openid_connect() {
+    let Some(kubectl) = program("kubectl") else { return };
+    let provider = Provider::start(Config::default());
+    let home = Home::logged_in(&provider);
+    let cluster = Cluster::taking(move |token| {
+        // An access token of this server has no dot in it.
+        token.split('.').count() == 3 && provider.issued().iter().any(|issued| issued == token)
+    });
+    let arguments = ["helper", "kubectl", "--profile", "work", "--id-token", "--audience", "desktop"];
+    cluster.names_plugin(&home, "v1beta1", VAULT, &arguments);
+
+    let run = cluster.get_pods(&kubectl, &home);
+
+    assert_eq!(run.expect_code(0).stdout, "pod/web-0\n");
+    assert_eq!(cluster.tokens(), [home.run(&["token", "work", "--id-token"]).answer()]);
+}
+
+#[test]
 fn kubectl_finds_the_plugin_under_its_own_name_and_the_default_profile() {
     let Some(kubectl) = program("kubectl") else { return };
     let provider = Provider::start(Config::default());
@@ -146,10 +164,15 @@ struct Cluster {
 
 impl Cluster {
     fn of(provider: Provider) -> Self {
+        Self::taking(move |token| provider.is_live_access_token(token))
+    }
+
+    /// The same for whoever has a token that it takes.
+    fn taking(is_good: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         let authority = Authority::new();
         let (site, requests) =
             Site::http(Some(authority.certify(HOST)), move |request| match bearer(request) {
-                Some(token) if provider.is_live_access_token(token) => resource(&request.path),
+                Some(token) if is_good(token) => resource(&request.path),
                 _ => Response::json(401, &json!({"kind": "Status", "apiVersion": "v1", "code": 401})),
             });
         Self { site, authority, requests }

@@ -98,6 +98,37 @@ fn a_replaced_refresh_token_is_the_next_one() {
 }
 
 #[test]
+fn id_tokens_of_a_server_that_others_wrote_pass_their_checks_at_the_login_and_after_it() {
+    let Some(server) = Server::start("{}") else { return };
+    let home = Home::new();
+    server.basic(&home, &[]).expect_code(0);
+
+    let first = home.run(&["token", "work", "--id-token"]).expect_unsaid("warning").answer();
+    assert_eq!((server.requests("/token"), server.requests("/jwks")), (1, 1));
+    let second = home.run(&["token", "work", "--id-token", "--refresh"]).expect_unsaid("warning").answer();
+
+    assert_eq!((server.requests("/token"), server.requests("/jwks")), (2, 2));
+    assert_ne!(first, second);
+    assert_eq!(home.run(&["token", "work", "--id-token"]).answer(), second);
+}
+
+#[test]
+fn a_server_that_others_wrote_gives_less_than_the_whole_grant_and_the_rest_stays() {
+    let Some(server) = Server::start("{}") else { return };
+    let home = Home::new();
+    server.basic(&home, &[]).expect_code(0);
+    let plain = home.run(&["token", "work"]).answer();
+
+    let run = home.run(&["token", "work", "--scope", "email", "--json"]).expect_unsaid("warning");
+
+    let narrow: Value = serde_json::from_str(&run.answer()).unwrap();
+    assert_eq!(narrow["scopes"], serde_json::json!(["email"]));
+    assert_eq!(home.run(&["token", "work"]).answer(), plain);
+    let whole = home.run(&["token", "work", "--refresh", "--json"]).expect_unsaid("warning").answer();
+    assert!(whole.contains("openid") && !whole.contains(&plain), "{whole}");
+}
+
+#[test]
 fn another_account_and_a_no_store_nothing() {
     let Some(server) = Server::start("{}") else { return };
     let home = Home::new();

@@ -30,7 +30,7 @@ pub fn holds(answer: &[u8]) -> bool {
     let secret = SecretString::from(CLIENT_SECRET);
     let credentials = Credentials { binding: &binding, secret: Some(&secret) };
 
-    match refresh(&http, &credentials, &REFRESH_TOKEN.into(), Duration::from_secs(30)) {
+    match refresh(&http, &credentials, &REFRESH_TOKEN.into(), None, Duration::from_secs(30)) {
         Ok(answer) => {
             assert!((200..300).contains(&status), "a token with the status {status}");
             assert_is_an_answer(&answer, body);

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::device::Device;
+use super::id_token::IdTokens;
 use super::script::Endpoint;
 
 /// The settings of a server; all of them may change while it runs.
@@ -51,6 +52,8 @@ pub struct Config {
     pub places: Vec<(String, Endpoint)>,
     /// Merged (RFC 7396) into the claims of every ID token.
     pub id_token_claims: Value,
+    /// How ID tokens are signed, and what is published of that.
+    pub id_tokens: IdTokens,
     /// Merged (RFC 7396) into the successful answers of an endpoint, in this order.
     pub amendments: Vec<(Endpoint, Value)>,
     /// Gives out device codes; `None` does not.
@@ -95,6 +98,7 @@ impl Default for Config {
             refresh_token_expires_in: None,
             places: Vec::new(),
             id_token_claims: json!({}),
+            id_tokens: IdTokens::default(),
             amendments: Vec::new(),
             device: None,
             frozen_at: None,

@@ -1,37 +1,57 @@
-//! ID tokens: claims as OIDC Core 2 has them, under a signature that nobody can verify.
-//!
-//! A client that gets its ID token straight from the token endpoint need not check the signature
-//! (OIDC Core 3.1.3.7, 6), so these have the shape of RS256 and no key behind it.
+//! ID tokens: claims as OIDC Core 2 has them, signed with keys of the server's own.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::script::merge;
+use super::signing::SigningKey;
 use super::state::State;
-
-/// The key id in every ID token and in `/jwks`.
-pub(super) const KEY_ID: &str = "provider-1";
 
 /// The life of an ID token in seconds.
 const LIFE: u64 = 3600;
 
-/// An RS256 signature and the modulus of its key have this many bytes.
-const KEY_BYTES: usize = 256;
+/// How ID tokens are signed, and what `/jwks` says of that.
+#[derive(Clone, Debug)]
+pub struct IdTokens {
+    /// What signs them.
+    pub key: SigningKey,
+    /// What is published.
+    pub published: Vec<SigningKey>,
+    /// Merged (RFC 7396) into the header.
+    pub header: Value,
+    /// Whether one comes with a refresh too.
+    pub on_refresh: bool,
+}
+
+impl Default for IdTokens {
+    fn default() -> Self {
+        Self {
+            key: SigningKey::Rsa,
+            published: vec![SigningKey::Rsa, SigningKey::P256],
+            header: json!({}),
+            on_refresh: true,
+        }
+    }
+}
 
 /// Issues an ID token for the user of a family.
 pub(super) fn issue(state: &mut State, family: usize, nonce: Option<&str>) -> String {
     let mut claims = claims(state, family, nonce);
     merge(&mut claims, &state.config.id_token_claims);
-    let header = json!({"alg": "RS256", "kid": KEY_ID, "typ": "JWT"});
-    let token = format!("{}.{}.{}", part(&header), part(&claims), filler());
+    let token = signed(&state.config.id_tokens, &claims);
     state.issued.push(token.clone());
     token
 }
 
-/// As many bytes as a real signature or modulus has, in base64url.
-pub(super) fn filler() -> String {
-    URL_SAFE_NO_PAD.encode([0xa5; KEY_BYTES])
+/// A JWS of these claims, by these habits.
+pub(super) fn signed(habits: &IdTokens, claims: &Value) -> String {
+    let mut header = json!({"alg": habits.key.algorithm(), "kid": habits.key.id(), "typ": "JWT"});
+    merge(&mut header, &habits.header);
+    let algorithm = header["alg"].as_str().unwrap_or_default();
+    let signed = format!("{}.{}", part(&header), part(claims));
+    let signature = URL_SAFE_NO_PAD.encode(habits.key.sign(algorithm, signed.as_bytes()));
+    format!("{signed}.{signature}")
 }
 
 fn claims(state: &State, family: usize, nonce: Option<&str>) -> Value {

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::http::Response;
-use super::id_token::{KEY_ID, filler};
 use super::state::State;
 
 /// `/.well-known/openid-configuration` (OIDC Discovery 3).
@@ -16,12 +15,10 @@ pub(super) fn oauth(state: &State) -> Response {
     answer_if(state.config.oauth_discovery, state)
 }
 
-/// `/jwks` (RFC 7517): one key, which has signed nothing.
-pub(super) fn jwks() -> Response {
-    let key = json!({
-        "kty": "RSA", "alg": "RS256", "use": "sig", "kid": KEY_ID, "e": "AQAB", "n": filler(),
-    });
-    Response::json(200, &json!({"keys": [key]}))
+/// `/jwks` (RFC 7517): the keys that are published, whichever signs.
+pub(super) fn jwks(state: &State) -> Response {
+    let keys: Vec<Value> = state.config.id_tokens.published.iter().map(|key| key.public()).collect();
+    Response::json(200, &json!({"keys": keys}))
 }
 
 fn answer_if(served: bool, state: &State) -> Response {

@@ -50,6 +50,7 @@ mod revoke;
 mod script;
 mod server;
 mod service_account;
+mod signing;
 mod site;
 mod state;
 #[cfg(test)]
@@ -69,7 +70,9 @@ use serde_json::Value;
 pub use config::{AuthMethod, Client, Config, Consent, Echo, Iss, Redirects, Rotation, ServiceAccount, User};
 pub use device::Device;
 pub use http::{Request, Response};
+pub use id_token::IdTokens;
 pub use script::{Endpoint, Fault};
+pub use signing::SigningKey;
 pub use site::Site;
 pub use state::{Revoked, RevokedBecause};
 pub use tls::{Authority, HOST, Tls};

@@ -142,7 +142,7 @@ impl Shared {
             Endpoint::Token => token::answer(&mut state, request),
             Endpoint::Userinfo => userinfo::answer(&state, request),
             Endpoint::Revoke => revoke::answer(&mut state, request),
-            Endpoint::Jwks => metadata::jwks(),
+            Endpoint::Jwks => metadata::jwks(&state),
             Endpoint::DeviceAuthorization => device::authorize(&mut state, request),
             Endpoint::DevicePage => device::page(&mut state, request),
             Endpoint::Api => resource::answer(&state, request),

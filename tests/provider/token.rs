@@ -108,7 +108,11 @@ fn refresh(state: &mut State, client: &Client, request: &Request) -> Result<Valu
     };
     let scopes = narrowed(&state.family(family).scopes, request.field("scope"))?;
     let successor = state.rotate(text);
-    Ok(tokens(state, family, &scopes, successor, None))
+    let mut answer = tokens(state, family, &scopes, successor, None);
+    if !state.config.id_tokens.on_refresh {
+        answer.as_object_mut().map(|answer| answer.remove("id_token"));
+    }
+    Ok(answer)
 }
 
 /// RFC 6749, 4.4: confidential clients only, and no refresh token.

@@ -1,5 +1,6 @@
 //! `vault env`: variables for the current shell or another tool.
 
+use super::only::OnlyArgs;
 use crate::cli::args::{ProfileArg, SetArgs};
 use crate::cli::error::Failure;
 use crate::cli::format::{self, Format};
@@ -28,6 +29,8 @@ pub(super) struct Args {
     format: Format,
     #[command(flatten)]
     set: SetArgs,
+    #[command(flatten)]
+    only: OnlyArgs,
 }
 
 /// Runs it.
@@ -35,7 +38,8 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let rendered = session.with(|ctx| {
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
         let name = args.profile.resolve(session, ctx, &vault)?;
-        let variables = variables::variables(ctx, &vault, &name, &args.set.assignments())?;
+        let plan = variables::plan(ctx, &vault, &name, &args.set.assignments())?;
+        let variables = plan.narrowed(args.only.scopes().as_ref())?.open(ctx, &vault)?.variables;
         let format = if session.output.json { Format::Json } else { args.format };
         Ok(format::render(format, &variables)?)
     })?;

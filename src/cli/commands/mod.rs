@@ -22,6 +22,7 @@ mod log;
 mod login;
 mod logout;
 mod man;
+mod only;
 mod program;
 mod remove;
 mod rename;

@@ -6,24 +6,31 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::only::OnlyArgs;
 use crate::cli::args::{ProfileArg, duration};
 use crate::cli::error::Failure;
 use crate::cli::exit::Code;
 use crate::cli::session::Session;
-use crate::domain::{AccessToken, Host, Profile};
-use crate::ops::{self, token};
+use crate::domain::{AccessToken, Host, IdToken, Profile, ProfileName};
+use crate::ops::{self, Context, Unlocked, id_token, token};
 use crate::serve::sasl;
 
-/// Print an access token that works now
+/// Print an access token that works now, or an ID token
 ///
 /// The cached token is answered while it has more than a minute left. Otherwise the provider is asked
 /// once, however many programs ask at the same time.
+///
+/// With --scope it is a token for less than the whole login. With --id-token it is the signed statement of who the
+/// account is: its signature has been checked with the keys of the provider, and its claims.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   curl -H \"$(vault token work --format header)\" https://api.example.com/me
   vault token work --format curl | curl -K - https://api.example.com/me
   vault token work --min-ttl 30m
+  vault token work --scope drive.readonly
+  vault token work --id-token
+  vault token robot --id-token --audience https://service.example
 
 Formats:
   bare         the token
@@ -41,6 +48,14 @@ pub(super) struct Args {
     /// Ask the provider for a new token even if the cached one is fresh
     #[arg(long)]
     refresh: bool,
+    #[command(flatten)]
+    only: OnlyArgs,
+    /// Print an ID token; its formats are bare, json and header
+    #[arg(long, conflicts_with = "only")]
+    id_token: bool,
+    /// For whom the ID token is to be. That of a person is for the client of the login alone
+    #[arg(long, value_name = "AUDIENCE", requires = "id_token", value_parser = audience)]
+    audience: Option<String>,
     /// What to print: bare, header, json, curl, sasl or oauthbearer
     #[arg(long, value_name = "FORMAT", default_value = "bare", hide_possible_values = true)]
     format: Format,
@@ -76,12 +91,16 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let answer = session.with(|ctx| {
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
         let name = args.profile.resolve(session, ctx, &vault)?;
-        let request = token::Request { min_ttl: args.min_ttl, refresh: args.refresh, scopes: None };
-        let token = token::token(ctx, &vault, &name, request)?;
         let format = if session.output.json { Format::Json } else { args.format };
+        if args.id_token {
+            return identity(&args, ctx, &vault, &name, format);
+        }
+        let (min_ttl, refresh, only) = (args.min_ttl, args.refresh, args.only.scopes());
+        let request = token::Request { min_ttl, refresh, only, ..Default::default() };
+        let token = token::token(ctx, &vault, &name, request)?;
         Ok(match format {
             Format::Bare => Answer::Line(token.value),
-            Format::Header => Answer::Text(header(&token)),
+            Format::Header => Answer::Text(header(&token.value)),
             Format::Curl => Answer::Line(curl(&token)),
             Format::Json => Answer::Line(as_json(&token, name.as_str())),
             Format::Sasl | Format::Oauthbearer => {
@@ -101,8 +120,40 @@ enum Answer {
     Text(SecretString),
 }
 
-fn header(token: &AccessToken) -> SecretString {
-    format!("Authorization: Bearer {}", token.value.expose_secret()).into()
+/// An ID token, as it is printed.
+fn identity(
+    args: &Args,
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    name: &ProfileName,
+    format: Format,
+) -> Result<Answer, Failure> {
+    if !matches!(format, Format::Bare | Format::Header | Format::Json) {
+        return Err(Failure::usage("the formats of an ID token are bare, header and json"));
+    }
+    let (min_ttl, refresh, audience) = (args.min_ttl, args.refresh, args.audience.clone());
+    let token = id_token::id_token(ctx, vault, name, &id_token::Request { min_ttl, refresh, audience })?;
+    Ok(match format {
+        Format::Header => Answer::Text(header(&token.value)),
+        Format::Json => Answer::Line(identity_as_json(&token, name.as_str())),
+        _ => Answer::Line(token.value),
+    })
+}
+
+fn identity_as_json(token: &IdToken, profile: &str) -> SecretString {
+    let object = json!({
+        "version": 1,
+        "profile": profile,
+        "id_token": token.value.expose_secret(),
+        "audience": token.audience,
+        "obtained_at": token.obtained_at,
+        "expires_at": token.expires_at,
+    });
+    format!("{object:#}").into()
+}
+
+fn header(token: &SecretString) -> SecretString {
+    format!("Authorization: Bearer {}", token.expose_secret()).into()
 }
 
 /// A token is visible ASCII; what would end the quotes is escaped as curl's configuration asks.
@@ -145,4 +196,13 @@ fn mail_server(text: &str) -> Result<Host, String> {
         return Err("the port goes into --port".to_owned());
     }
     Ok(host)
+}
+
+/// An audience is a text on one line, mostly a URL or a client id.
+fn audience(text: &str) -> Result<String, &'static str> {
+    /// More than any URL has, in bytes.
+    const LONGEST: usize = 2048;
+    let is_plain =
+        !text.is_empty() && text.len() <= LONGEST && text.chars().all(|c| !c.is_control() && c != ' ');
+    if is_plain { Ok(text.to_owned()) } else { Err("an audience is a text without spaces") }
 }

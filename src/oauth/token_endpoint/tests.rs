@@ -25,7 +25,7 @@ fn binding(auth: ClientAuth) -> Binding {
 fn refresh_at(http: &dyn Http, auth: ClientAuth) -> Result<TokenAnswer, Error> {
     let (binding, secret) = (binding(auth), SecretString::from("CANARY-CS"));
     let credentials = Credentials { binding: &binding, secret: Some(&secret) };
-    refresh(http, &credentials, &"CANARY-RT".into(), TIMEOUT)
+    refresh(http, &credentials, &"CANARY-RT".into(), None, TIMEOUT)
 }
 
 fn refreshed(status: u16, body: &str) -> Result<TokenAnswer, Error> {
@@ -117,7 +117,7 @@ fn nothing_is_sent_without_a_sealed_destination() {
     ] {
         let http = Script::new([answer(200, GOOD)]);
         let credentials = Credentials { binding: &broken, secret: None };
-        let result = refresh(&http, &credentials, &"CANARY-RT".into(), TIMEOUT);
+        let result = refresh(&http, &credentials, &"CANARY-RT".into(), None, TIMEOUT);
 
         assert!(matches!(result, Err(Error::Policy { .. })), "{result:?}");
         assert_eq!(http.sent(), []);
@@ -290,7 +290,8 @@ fn a_secret_is_known_as_it_is_and_as_it_was_sent() {
     let binding = binding(ClientAuth::Post);
     let credentials = Credentials { binding: &binding, secret: None };
     let body = r#"{"error":"invalid_grant","error_description":"1//0CANARY or 1%2F%2F0CANARY is unknown"}"#;
-    let result = refresh(&Script::new([answer(400, body)]), &credentials, &"1//0CANARY".into(), TIMEOUT);
+    let result =
+        refresh(&Script::new([answer(400, body)]), &credentials, &"1//0CANARY".into(), None, TIMEOUT);
 
     let Err(Error::Refused(error)) = result else { panic!("not refused") };
     assert_eq!(error.description.as_deref(), Some("[redacted] or [redacted] is unknown"));

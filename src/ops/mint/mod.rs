@@ -55,18 +55,21 @@ pub(super) fn id_token(
     applicant(ctx, vault, profile, SealedField::ClientSecret)?.id_token(ctx, vault, profile, audience)
 }
 
-/// A new token with all that the profile was granted, in the cache. The caller has the profile's turn.
+/// A new token with all that the profile is for, or with the scopes `only`, in the cache. The caller has the
+/// profile's turn.
 pub(super) fn renew(
     ctx: Context<'_>,
     vault: &Unlocked,
     profile: &Loaded<Profile>,
     secret: SealedField,
+    only: Option<&Scopes>,
 ) -> Result<AccessToken, OpsError> {
     let facts = &profile.facts;
     let grant = refresh::usable_grant(ctx, facts)?;
     let applicant = applicant(ctx, vault, facts, secret)?;
-    let token = applicant.access_token(ctx, vault, facts, &facts.scopes.granted)?;
-    cache::keep(ctx, vault, profile, &grant, &applicant.client.issuer, &token);
+    let token = applicant.access_token(ctx, vault, facts, only.unwrap_or(&facts.scopes.granted))?;
+    let of = (&grant, &*applicant.client.issuer);
+    cache::keep(ctx, vault, profile, of, only.map(cache::purpose_of).as_ref(), &token);
     Ok(token)
 }
 

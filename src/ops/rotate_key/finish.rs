@@ -39,7 +39,8 @@ fn sweep(ctx: Context<'_>, vault: &Unlocked) -> Result<(), Error> {
         reseal::one(ctx, vault, &name)?;
     }
     // Tokens of profiles that are gone, too.
-    ctx.store.tokens(&vault.id)?.iter().try_for_each(|id| reseal::token(ctx, vault, id))
+    let tokens = ctx.store.tokens(&vault.id)?.into_iter();
+    tokens.map(|id| Name::Token(vault.id.clone(), id)).try_for_each(|name| reseal::token(ctx, vault, &name))
 }
 
 /// From here on the old key opens nothing.

@@ -85,7 +85,8 @@ fn profile(ctx: Context<'_>, vault: &Unlocked, name: &ProfileName) -> Result<(),
         remake_intent(ctx, vault, &stored_as, &profile)?;
     }
     document(ctx, vault, &stored_as, &profile)?;
-    token(ctx, vault, profile.document.id())
+    let tokens = cache::names(ctx, vault, profile.document.id())?;
+    tokens.iter().try_for_each(|name| token(ctx, vault, name))
 }
 
 /// Writes the next generation of `loaded` under the new key, unless it is under it.
@@ -127,13 +128,12 @@ fn grant_id(profile: &Loaded<Profile>) -> Option<&DocumentId> {
     profile.facts.grant.as_ref().map(|grant| &grant.id)
 }
 
-/// The cached token follows; one that cannot be opened is asked for again.
-pub(super) fn token(ctx: Context<'_>, vault: &Unlocked, profile: &DocumentId) -> Result<(), Error> {
-    let name = Name::Token(vault.id.clone(), profile.clone());
-    match resealed_token(ctx, vault, &name)? {
+/// A cached token follows; one that cannot be opened is asked for again.
+pub(super) fn token(ctx: Context<'_>, vault: &Unlocked, name: &Name) -> Result<(), Error> {
+    match resealed_token(ctx, vault, name)? {
         Token::Fine => Ok(()),
-        Token::Resealed(bytes) => Ok(ctx.store.write(&name, &bytes, Expected::Anything)?),
-        Token::Unusable => Ok(ctx.store.remove(&name)?),
+        Token::Resealed(bytes) => Ok(ctx.store.write(name, &bytes, Expected::Anything)?),
+        Token::Unusable => Ok(ctx.store.remove(name)?),
     }
 }
 

@@ -58,7 +58,7 @@ fn tell(teller: &Teller<'_>, visit: &Visit<'_>, key: &str) -> Result<Reply, Repl
         (Node::Folder(_), _) if !is_closed => Ok(moved(visit)),
         _ if is_closed && !is_folder => Err(nothing()),
         (Node::Made, Some(&"token")) => token(teller, &query),
-        (Node::Made, _) => Err(no_identity(&query)),
+        (Node::Made, _) => identity(teller, &facts, &query),
         _ => show(node, &query, names.len()),
     }
 }
@@ -105,16 +105,16 @@ fn token(teller: &Teller<'_>, query: &Form<'_>) -> Result<Reply, Reply> {
     Ok(Reply::token(teller, &token, None))
 }
 
-/// No user has an ID token for whatever audience a program names.
-fn no_identity(query: &Form<'_>) -> Reply {
-    match query.one("audience") {
-        Err(refusal) => refusal,
-        Ok(None) => Reply::text("400 Bad Request", "non-empty audience parameter required\n"),
-        Ok(Some(GCLOUD)) => nothing(),
-        Ok(Some(_)) => Reply::error(
-            "invalid_request",
-            "a user's account has no ID tokens for other audiences; use a service account for this",
-        ),
+/// An ID token for the audience that the program names. A person has one for the client of the login alone, which
+/// is never gcloud's.
+fn identity(teller: &Teller<'_>, facts: &Profile, query: &Form<'_>) -> Result<Reply, Reply> {
+    match query.one("audience")? {
+        None => Err(Reply::text("400 Bad Request", "non-empty audience parameter required\n")),
+        Some(GCLOUD) if facts.grant_type.needs_person() => Err(nothing()),
+        Some(audience) => {
+            let token = teller.identity(audience).map_err(|refusal| Reply::of_desk(&refusal))?;
+            Ok(Reply::identity(&token))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::domain::{AccessToken, DocumentId, Host, Profile, ScopeRecord, Scopes, Use};
+use crate::domain::{AccessToken, DocumentId, Host, IdToken, Profile, ScopeRecord, Scopes, Use};
 use crate::serve::reply::UNKNOWN_LIFE;
 use crate::serve::{Ask, RefusalKind};
 
@@ -47,6 +47,24 @@ impl Desk for Clerk {
             scopes: Scopes::default(),
         };
         self.refusal.clone().map_or(Ok(token), Err)
+    }
+
+    fn identity(
+        &self,
+        _: &ProfileName,
+        audience: &str,
+        _: SignedDuration,
+    ) -> Result<IdToken, crate::serve::Refusal> {
+        let now = Timestamp::now();
+        let ours = || IdToken {
+            value: "header.payload.signature".into(),
+            audience: audience.to_owned(),
+            obtained_at: now,
+            expires_at: now.checked_add(SignedDuration::from_hours(1)).unwrap(),
+        };
+        let refusal =
+            crate::serve::Refusal { kind: RefusalKind::Other, message: "for the client of the login".into() };
+        (audience == "desktop").then(ours).ok_or(refusal)
     }
 
     fn profile(&self, profile: &ProfileName) -> Result<Profile, crate::serve::Refusal> {
@@ -337,7 +355,7 @@ fn a_folder_without_its_slash_is_somewhere_else_and_never_on_another_host() {
 }
 
 #[test]
-fn an_identity_is_refused_with_the_reason() {
+fn an_identity_is_given_out_bare_or_refused_with_the_reason() {
     serving(&Clerk::willing(), |open| {
         let identity =
             |query: &str| open.metadata(&format!("instance/service-accounts/default/identity{query}"));
@@ -353,7 +371,13 @@ fn an_identity_is_refused_with_the_reason() {
         );
         let reply = identity("?audience=https://me.example&format=full");
         assert_eq!(parts(&reply).0, "400");
-        assert!(body(&reply)["error_description"].as_str().unwrap().contains("no ID tokens"), "{reply}");
+        let why = body(&reply)["error_description"].as_str().unwrap().to_owned();
+        assert!(why.contains("for the client of the login"), "{reply}");
+        let reply = identity("?audience=desktop&format=full");
+        assert_eq!(
+            (parts(&reply).0, reply.split("\r\n\r\n").nth(1)),
+            ("200", Some("header.payload.signature"))
+        );
     });
 }
 

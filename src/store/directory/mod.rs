@@ -22,7 +22,7 @@ use super::{
     Access, Error, Examination, Expected, Held, Leftover, Lock, Name, Nursery, Patience, Place, Reservation,
     Revision, Store, Stored, Target,
 };
-use crate::domain::{ClientName, DocumentId, ProfileName, VaultId};
+use crate::domain::{ClientName, ProfileName, TokenId, VaultId};
 use crate::system::{Clock, Disk, SystemClock, SystemDisk};
 use file::{Durability, Files};
 
@@ -251,7 +251,7 @@ impl Store for Directory {
         Ok(strangers)
     }
 
-    fn tokens(&self, vault: &VaultId) -> Result<Vec<DocumentId>, Error> {
+    fn tokens(&self, vault: &VaultId) -> Result<Vec<TokenId>, Error> {
         let files = self.files.list(&self.places.cache.join(vault.to_string()))?;
         Ok(sorted(files.iter().filter_map(|file| document_name(file))))
     }

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use secrecy::ExposeSecret;
 
+use super::only::OnlyArgs;
 use crate::cli::args::{ProfileArg, SetArgs};
 use crate::cli::environment::{UNLOCKING, inherited};
 use crate::cli::error::Failure;
@@ -42,6 +43,8 @@ pub(super) struct Args {
     profile: ProfileArg,
     #[command(flatten)]
     set: SetArgs,
+    #[command(flatten)]
+    only: OnlyArgs,
     /// How programs that use Google's Application Default Credentials get tokens: from a broker (Python, Node,
     /// Go, Rust), a metadata server (also Java, .NET, Ruby), or not at all [default: broker for a profile at
     /// Google, metadata for its Java, .NET and Ruby programs, else none]
@@ -70,6 +73,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         let (vault, by_hand) = session.unlock_to_go_on(ctx)?;
         let name = args.profile.resolve(session, ctx, &vault)?;
         let plan = variables::plan(ctx, &vault, &name, &args.set.assignments())?;
+        let plan = plan.narrowed(args.only.scopes().as_ref())?;
         let adc = Adc::chosen(args.adc, &plan.profile().provider, &args.command[0]);
         if adc == Adc::None && !args.token_file {
             return Ok(Way::Replace(plan.open(ctx, &vault)?.variables));

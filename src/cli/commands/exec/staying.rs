@@ -14,7 +14,7 @@ use crate::cli::environment::inherited;
 use crate::cli::error::Failure;
 use crate::cli::exit::Code;
 use crate::cli::session::Session;
-use crate::domain::{AccessToken, Profile, ProfileName, Variable, VariableName};
+use crate::domain::{AccessToken, Profile, ProfileName, Scopes, Variable, VariableName};
 use crate::ops::setup::token_url_variable;
 use crate::ops::token::{self, Request};
 use crate::ops::variables::{self, Opened, Plan};
@@ -49,6 +49,8 @@ pub(super) struct Staying<'a> {
     /// Whether gcloud has a variable of the user's own.
     gcloud_is_served: bool,
     token: AccessToken,
+    /// The scopes of its tokens, if not all of the login.
+    only: Option<Scopes>,
     held: Option<Unlocked>,
 }
 
@@ -70,10 +72,13 @@ impl<'a> Staying<'a> {
             Adc::None => None,
             _ => variables::project_of_client(ctx, vault, &facts)?,
         };
+        let only = plan.only().cloned();
         let Opened { variables, token } = plan.open(ctx, vault)?;
         let token = match token {
             Some(token) => token,
-            None => token::token(ctx, vault, &facts.name, Request::default())?,
+            None => {
+                token::token(ctx, vault, &facts.name, Request { only: only.clone(), ..Default::default() })?
+            }
         };
         let (profile, project) = (facts.name.clone(), facts.project.clone());
         Ok(Self {
@@ -88,6 +93,7 @@ impl<'a> Staying<'a> {
             file_names,
             gcloud_is_served,
             token,
+            only,
             held: None,
         })
     }
@@ -115,7 +121,7 @@ impl<'a> Staying<'a> {
         let server = self.server(&run_dir, &mut command)?;
         let file = self.token_file(&run_dir, &mut command)?;
         set(&mut command, &self.variables);
-        let desk = SessionDesk::lasting(self.session, "exec", self.held.take());
+        let desk = SessionDesk::lasting(self.session, "exec", self.held.take()).narrowed(self.only.clone());
         let tell = |text: &str| self.session.output.warn(text);
         let desk = Told::new(&desk, &tell);
         thread::scope(|scope| {

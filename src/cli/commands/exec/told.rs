@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::SignedDuration;
 use secrecy::SecretString;
 
-use crate::domain::{AccessToken, Host, Profile, ProfileName, Use};
+use crate::domain::{AccessToken, Host, IdToken, Profile, ProfileName, Use};
 use crate::serve::{Ask, Desk, Refusal};
 
 /// A program may ask again at once and for hours; the same is told once in this time.
@@ -47,6 +48,15 @@ impl<'a> Told<'a> {
 impl Desk for Told<'_> {
     fn token(&self, profile: &ProfileName, ask: &Ask) -> Result<AccessToken, Refusal> {
         self.tell(self.desk.token(profile, ask))
+    }
+
+    fn identity(
+        &self,
+        profile: &ProfileName,
+        audience: &str,
+        min_ttl: SignedDuration,
+    ) -> Result<IdToken, Refusal> {
+        self.tell(self.desk.identity(profile, audience, min_ttl))
     }
 
     fn profile(&self, profile: &ProfileName) -> Result<Profile, Refusal> {
