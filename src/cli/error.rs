@@ -204,6 +204,7 @@ fn code(error: &ops::Error) -> Code {
         E::OAuth(error) | E::NotRevoked { source: error, .. } => oauth_code(error),
         E::Api(error) => api_code(error),
         E::Mint(error) => mint_code(error),
+        E::Export(_) => Code::Refused,
         E::Document { source: seal::Error::Newer { .. }, .. } => Code::Newer,
         E::NewFile(error) => new_file_code(error),
         E::Setup(error) => setup_code(error),

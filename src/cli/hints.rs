@@ -3,6 +3,7 @@
 mod api;
 mod import;
 mod mint;
+mod export;
 mod setup;
 mod typed;
 
@@ -23,6 +24,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::OAuth(error) => return oauth_hints(error),
         E::Api(error) => return api::of(error),
         E::Mint(error) => return mint::of(error),
+        E::Export(error) => return export::of(error),
         E::GrantRefused { profile, provider, causes, .. } => {
             return grant_hints(profile.as_str(), provider, causes);
         }

@@ -56,6 +56,9 @@ pub enum Error {
     /// A profile that needs no person gets no token, or was not made.
     #[error(transparent)]
     Mint(#[from] super::mint::Error),
+    /// A copy to leave with is not made.
+    #[error(transparent)]
+    Export(#[from] super::export::Error),
     /// A document is refused.
     #[error("{document} cannot be trusted")]
     Document {
