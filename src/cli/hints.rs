@@ -4,6 +4,7 @@ mod api;
 mod import;
 mod mint;
 mod export;
+mod import;
 mod setup;
 mod typed;
 
