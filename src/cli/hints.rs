@@ -1,10 +1,9 @@
 //! What a user can do about an error: the next command to type.
 
 mod api;
-mod import;
-mod mint;
 mod export;
 mod import;
+mod mint;
 mod setup;
 mod typed;
 

@@ -73,6 +73,9 @@ mod google_serve;
 mod help;
 mod hot_path;
 mod import;
+
+mod import_binary;
+mod import_replace;
 mod import_tools;
 mod inputs;
 mod keyring;
