@@ -39,6 +39,7 @@ const CRATES_OF_ONE_ROOM: &[(&str, &str)] = &[
     ("reqwest", "oauth"),
     ("tokio", "oauth"),
     ("dbus_secret_service", "unlock"),
+    ("rusqlite", "ops"),
 ];
 
 /// The doors: the files in which a secret may leave its wrapper, and for what.
@@ -46,6 +47,9 @@ const DOORS: &[(&str, &str)] = &[
     ("src/cli/commands/exec/mod.rs", "into the environment of the program that is started"),
     ("src/cli/commands/exec/surroundings.rs", "into it too: the path that is known to that program only"),
     ("src/cli/commands/exec/staying.rs", "into the address that a program is told"),
+    ("src/cli/commands/export/formats.rs", "into a value of rclone.conf"),
+    ("src/cli/commands/export/members.rs", "into the JSON of who leaves"),
+    ("src/cli/commands/export/mod.rs", "into the file of who leaves"),
     ("src/cli/commands/serve.rs", "into what is printed for the shells of programs"),
     ("src/cli/commands/token.rs", "into the formats of `vault token`"),
     ("src/cli/format/mod.rs", "into the formats of `vault env`"),
@@ -62,6 +66,7 @@ const DOORS: &[(&str, &str)] = &[
     ("src/ops/client_secret.rs", "to compare a known client secret with a given one"),
     ("src/ops/consent.rs", "to read a pasted address"),
     ("src/ops/refresh.rs", "to see whether the refresh token was replaced"),
+    ("src/ops/import/replace/copies.rs", "into the copies of files that are sealed"),
     ("src/seal/backup.rs", "into the content of a backup"),
     ("src/seal/item.rs", "into the plaintext that is sealed"),
     ("src/seal/key.rs", "to derive keys, and into the plaintext of a key slot"),

@@ -63,6 +63,8 @@ mod exec_child;
 mod exec_files;
 mod exit_codes;
 mod expiry;
+mod export;
+mod export_readers;
 mod faults;
 mod files;
 mod full_disks;
@@ -76,6 +78,9 @@ mod hot_path;
 mod id_token;
 mod impersonation;
 mod import;
+
+mod import_binary;
+mod import_replace;
 mod import_tools;
 mod inputs;
 mod keyring;

@@ -1,5 +1,7 @@
 //! Why nothing, or not everything, was taken in.
 
+use std::path::PathBuf;
+
 use super::item::Odd;
 use crate::domain::{ClientName, ProfileName};
 use crate::system::NamedFileError;
@@ -21,10 +23,12 @@ pub enum Error {
         source: Odd,
     },
     /// A file does not say which client its refresh token belongs to.
-    #[error("{file} does not say which client its refresh token was issued to")]
+    #[error("{file} does not say which client its refresh token{} was issued to", of_label(label.as_deref()))]
     NoClient {
         /// The file.
         file: String,
+        /// What the file calls the login.
+        label: Option<String>,
     },
     /// It is not known who issues the tokens of a client.
     #[error("{file} does not say whose client {client_id} is")]
@@ -88,6 +92,14 @@ pub enum Error {
         /// Each login, and the profile that has it.
         known: Vec<Already>,
     },
+    /// No copy of such a file is kept.
+    #[error("there is no copy of {} in the vault", path.display())]
+    NoCopy {
+        /// The file.
+        path: PathBuf,
+        /// Files of which there are copies.
+        known: Vec<String>,
+    },
     /// The provider does not accept what a file holds.
     #[error("the login of {file} does not work, and was not stored")]
     Dead {
@@ -108,6 +120,10 @@ pub struct Already {
     pub profile: ProfileName,
     /// Whether it is another login of the same account.
     pub is_other_login: bool,
+}
+
+fn of_label(label: Option<&str>) -> String {
+    label.map_or_else(String::new, |label| format!(" for `{}`", crate::oauth::printable(label, 60)))
 }
 
 fn already(known: &[Already]) -> String {
