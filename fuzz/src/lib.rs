@@ -9,6 +9,8 @@ pub mod callback;
 pub mod clean;
 #[path = "../../tests/properties/client_file.rs"]
 pub mod client_file;
+#[path = "../../tests/properties/device_answer.rs"]
+pub mod device_answer;
 #[path = "../../tests/properties/document.rs"]
 pub mod document;
 #[path = "../../tests/properties/helper_request.rs"]

@@ -13,7 +13,7 @@ use super::refresh::ask_twice;
 use super::{Context, Error, Loaded, Unlocked, documents, mint, recover, rescue, successor};
 use crate::domain::{Account, Binding, ClientAuth, DocumentId, Profile, ProfileName, SealedField};
 use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
-use crate::oauth::{self, id_token, userinfo};
+use crate::oauth::{self, ServerError, id_token, userinfo};
 use crate::seal::{Draft, Format, Verified};
 use crate::store::{self, Access, Expected, Lock, Name, Target};
 use crate::system::{Deferral, random_id};
@@ -263,16 +263,26 @@ fn redeem(ctx: Context<'_>, client: &mut Candidate, consented: &Consented<'_>) -
     let answer = match (first, other_auth(client)) {
         (Err(oauth::Error::Refused(server)), Some(other)) if server.error == "invalid_client" => {
             client.facts.client_auth = other;
-            spend(ctx, client, consented).map_err(|error| match error {
-                error @ oauth::Error::NotYet(_) => error.into(),
-                _ => Error::CodeRefused(server),
-            })?
+            let second = spend(ctx, client, consented);
+            second.map_err(|error| other_refused(error, server, consented))?
         }
         (Err(oauth::Error::Refused(server)), _) => return Err(Error::CodeRefused(server)),
         (result, _) => result?,
     };
     client.facts.client_auth_pinned = true;
     Ok(answer)
+}
+
+/// What counts where a client was refused that then has proven itself the other way, and got no tokens either: the
+/// first refusal may have spent the code of a browser. A device code is as good as before.
+fn other_refused(second: oauth::Error, first: ServerError, consented: &Consented<'_>) -> Error {
+    match (second, consented) {
+        (oauth::Error::Refused(server), Consented::Device(_)) if server.error != "invalid_client" => {
+            Error::CodeRefused(server)
+        }
+        (oauth::Error::Refused(_), _) | (_, Consented::Browser { .. }) => Error::CodeRefused(first),
+        (second, Consented::Device(_)) => second.into(),
+    }
 }
 
 fn spend(

@@ -40,6 +40,7 @@ mod api_terminal;
 mod audit;
 mod backup;
 mod bindings;
+mod browsers;
 mod bytes;
 mod callback;
 mod canaries;

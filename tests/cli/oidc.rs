@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::device::DeviceLogin;
 use crate::home::{Home, Run};
 use crate::outside;
 use crate::tree;
@@ -223,6 +224,35 @@ fn a_rotated_grant_outlives_the_old_one_at_a_server_that_others_wrote() {
     home.run(&["token", "work", "--refresh"]).expect_code(0);
 }
 
+#[test]
+fn a_code_is_typed_on_the_own_pages_of_a_server_that_others_wrote() {
+    let Some(server) = Server::start("{}") else { return };
+    for (client, secret) in [("public", None), ("basic", Some("basic-secret")), ("post", Some("post-secret"))]
+    {
+        let home = Home::new();
+        let file = home.write("client.secret", secret.unwrap_or_default());
+        let mut arguments = vec!["add-profile", "work", "--flow", "device", "--insecure-loopback"];
+        arguments.extend(["--issuer", &server.issuer, "--client-id", client]);
+        match secret {
+            Some(_) => arguments.extend(["--client-secret-file", file.to_str().unwrap()]),
+            None => arguments.extend(["--client-auth", "none"]),
+        }
+
+        let login = DeviceLogin::start(&home, &arguments);
+        let (address, code) = login.invitation.clone().expect("it shows what to type");
+        let person = Command::new(&server.node)
+            .arg(server.folder.path().join("device.mjs"))
+            .args([&address, &code])
+            .output()
+            .unwrap();
+        assert!(person.status.success(), "{}", String::from_utf8_lossy(&person.stderr));
+        login.finish().expect_code(0).expect_said("alice@example.test");
+
+        home.run(&["token", "work"]).expect_code(0);
+        home.run(&["token", "work", "--refresh"]).expect_code(0);
+    }
+}
+
 /// The server, as long as this lives.
 struct Server {
     issuer: String,
@@ -239,7 +269,7 @@ impl Server {
         let node = outside::newest_node()?;
         // Node finds its modules above the script.
         let folder = tempfile::tempdir_in(modules.ancestors().nth(2).unwrap()).unwrap();
-        for script in ["server.mjs", "browser.mjs"] {
+        for script in ["server.mjs", "browser.mjs", "device.mjs"] {
             copy(script, folder.path());
         }
         let mut process = Command::new(&node)

@@ -95,6 +95,7 @@ function configuration() {
       devInteractions: { enabled: false },
       revocation: { enabled: true },
       introspection: { enabled: true },
+      deviceFlow: { enabled: true },
     },
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
     findAccount: (_ctx, id) => ({ accountId: id, claims: () => claims(id) }),
@@ -106,7 +107,11 @@ function configuration() {
 function clients() {
   const native = {
     application_type: 'native',
-    grant_types: ['authorization_code', 'refresh_token'],
+    grant_types: [
+      'authorization_code',
+      'refresh_token',
+      'urn:ietf:params:oauth:grant-type:device_code',
+    ],
     response_types: ['code'],
     // RFC 8252, section 7.3: the port of a loopback address is not compared.
     redirect_uris: ['127.0.0.1', '[::1]', 'localhost'].flatMap((host) => [

@@ -10,6 +10,7 @@ mod callback;
 mod changes;
 mod clean;
 mod client_file;
+mod device_answer;
 mod document;
 mod helper_request;
 mod import;
@@ -37,8 +38,8 @@ struct Reader {
     cases: u32,
 }
 
-const READERS: [Reader; 8] =
-    [DOCUMENT, PLAINTEXT, CALLBACK, TOKEN_ANSWER, CLIENT_FILE, BACKUP, HELPER_REQUEST, IMPORT];
+const READERS: [Reader; 9] =
+    [DOCUMENT, PLAINTEXT, CALLBACK, TOKEN_ANSWER, CLIENT_FILE, BACKUP, HELPER_REQUEST, IMPORT, DEVICE_ANSWER];
 
 const DOCUMENT: Reader = Reader {
     name: "document",
@@ -83,6 +84,18 @@ const IMPORT: Reader =
 #[test]
 fn what_is_taken_from_a_file_of_another_tool_is_bounded_and_fit_to_be_stored() {
     IMPORT.meets_its_seeds_and_their_changes();
+}
+
+const DEVICE_ANSWER: Reader = Reader {
+    name: "device_answer",
+    holds: device_answer::holds,
+    seeds: &["fuzz/seeds/device_answer"],
+    cases: 12_000,
+};
+
+#[test]
+fn a_device_answer_gives_a_code_that_can_be_typed_at_an_address_that_may_be_opened() {
+    DEVICE_ANSWER.meets_its_seeds_and_their_changes();
 }
 
 #[test]
