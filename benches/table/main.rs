@@ -6,6 +6,7 @@
 //! - `--also NAME=FILE`: another build of the program in the same tables, such as the one of yesterday
 //! - `--default FILE`, `--static FILE`: a program that is there already, instead of building it
 //! - `--only rotate`: only the rotations of the vault key
+//! - `--only scan`: only `vault scan`, beside ripgrep; with `--cold`, which root can do, from the disk too
 //! - `--only serve`: only the token endpoints of `vault serve`
 //! - `--rounds N`: so many rounds for what takes a millisecond, and fewer for what takes longer
 //!
@@ -20,6 +21,9 @@ mod provider;
 #[path = "../../tests/cli/load.rs"]
 mod load;
 
+#[path = "../../tests/cli/scan_tree.rs"]
+mod scan_tree;
+
 mod builds;
 mod counts;
 mod machine;
@@ -27,6 +31,7 @@ mod measure;
 mod page;
 mod refresh;
 mod rotate;
+mod scan;
 mod serve;
 mod server;
 mod syncs;
@@ -49,11 +54,15 @@ const ROTATED: usize = 1000;
 /// So many requests are served before the memory of a server is looked at.
 const SERVED: usize = 100_000;
 
+/// So many files are in a large home.
+const FILES: usize = 200_000;
+
 /// How much is done.
 struct Size {
     many: usize,
     rotated: usize,
     served: usize,
+    files: usize,
     rounds: usize,
 }
 
@@ -85,11 +94,16 @@ fn measure(arguments: &[String]) -> Result<(), String> {
     let mut page = Page::new(true);
     let builds = builds::all(arguments, &mut page)?;
     let rounds = builds::value(arguments, "--rounds").map_or(Ok(400), |count| count.parse().map_err(text))?;
-    let size = Size { many: MANY, rotated: ROTATED, served: SERVED, rounds };
+    let size = Size { many: MANY, rotated: ROTATED, served: SERVED, files: FILES, rounds };
     match builds::value(arguments, "--only").map(String::as_str) {
         Some("rotate") => {
             page.say(&machine::describe());
             rotate::compare(&mut page, &builds, &size, &Server::start(false)?)?;
+        }
+        Some("scan") => {
+            page.say(&machine::describe());
+            let is_cold = arguments.iter().any(|argument| argument == "--cold");
+            scan::compare(&mut page, &builds, &size, is_cold)?;
         }
         Some("serve") => {
             page.say(&machine::describe());
@@ -103,7 +117,11 @@ fn measure(arguments: &[String]) -> Result<(), String> {
 
 /// Each thing once, with few profiles.
 fn try_everything() -> Result<(), String> {
-    fill(&mut Page::new(false), &[Build::ours()], &Size { many: 3, rotated: 3, served: 20, rounds: 1 })
+    fill(
+        &mut Page::new(false),
+        &[Build::ours()],
+        &Size { many: 3, rotated: 3, served: 20, files: 100, rounds: 1 },
+    )
 }
 
 fn fill(page: &mut Page, builds: &[Build], size: &Size) -> Result<(), String> {
@@ -117,6 +135,7 @@ fn fill(page: &mut Page, builds: &[Build], size: &Size) -> Result<(), String> {
     refresh::compare(page, builds, size)?;
     rotate::compare(page, builds, size, &server)?;
     serve::compare(page, builds, size, &server)?;
+    scan::compare(page, builds, size, false)?;
     counts::peak_memory(page, builds, &one, &many)?;
     counts::system_calls(page, builds, &one, &many)?;
     // Fifty times as slow as the program itself: nothing to try in a test.

@@ -31,6 +31,11 @@ impl Page {
         }
     }
 
+    /// Whether anybody reads it.
+    pub fn prints(&self) -> bool {
+        self.prints
+    }
+
     /// Notes what this machine could not measure.
     pub fn left_out(&mut self, what: &str) {
         self.left_out.push(what.to_owned());

@@ -138,9 +138,11 @@ fn pointed_to(folder: &Path, git: &Path) -> Option<PathBuf> {
 
 fn of_repository(git_dir: &Path, wanted: HashSet<Vec<u8>>) -> Option<HashSet<Vec<u8>>> {
     let mut buffer = ReadBuffer::default();
-    let Some(mut file) = ForeignFile::open(&git_dir.join("index")).ok()? else {
-        // A repository in which nothing was ever added.
-        return look(&git_dir.join("HEAD")).is_ok().then(HashSet::new);
+    let index = git_dir.join("index");
+    let Some(mut file) = ForeignFile::open(&index).ok()? else {
+        // A repository in which nothing was ever added has none.
+        let is_new = look(&index).is_err() && look(&git_dir.join("HEAD")).is_ok();
+        return is_new.then(HashSet::new);
     };
     if file.length() > LONGEST_INDEX as u64 {
         return None;

@@ -91,9 +91,10 @@ pub(super) fn is_database(bytes: &[u8]) -> bool {
     bytes.starts_with(b"SQLite format 3\0") || bytes.starts_with(&[0x37, 0x7f, 0x06])
 }
 
-/// Python's pickles from protocol 2 on: PROTO and a version up to 5. Older ones are text.
+/// Python's pickles: from protocol 2 on, PROTO and a version up to 5; older ones by how objects and dicts begin.
 pub(super) fn is_pickle(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x80, 2..=5, ..])
+    const OLDER: [&[u8]; 4] = [b"ccopy_reg\n", b"ccopyreg\n", b"(dp", b"}q\0"];
+    matches!(bytes, [0x80, 2..=5, ..]) || OLDER.iter().any(|start| bytes.starts_with(start))
 }
 
 fn first(bytes: &[u8]) -> Option<u8> {
