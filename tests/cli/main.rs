@@ -132,3 +132,4 @@ mod tree;
 mod vectors;
 mod verified;
 mod visitors;
+mod without_person;
