@@ -141,3 +141,4 @@ mod tree;
 mod vectors;
 mod verified;
 mod visitors;
+mod without_person;

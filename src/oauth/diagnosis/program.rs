@@ -45,11 +45,57 @@ pub(super) fn clock(ahead: Option<SignedDuration>) -> String {
     let Some(ahead) = ahead else { return "the clock of this machine is wrong".to_owned() };
     let side = if ahead.is_negative() { "behind" } else { "ahead of" };
     let seconds = ahead.abs().as_secs();
-    let by = match (seconds / 86_400, seconds / 3600, seconds / 60) {
-        (0, 0, 0) => counted(seconds, "second"),
-        (0, 0, minutes) => counted(minutes, "minute"),
-        (0, hours, _) => counted(hours, "hour"),
-        (days, ..) => counted(days, "day"),
+    // To the nearest of the unit of which there are two at least.
+    let in_units_of = |unit: i64| (seconds + unit / 2) / unit;
+    let by = match seconds {
+        ..100 => counted(seconds, "second"),
+        ..6000 => counted(in_units_of(60), "minute"),
+        ..150_000 => counted(in_units_of(3600), "hour"),
+        _ => counted(in_units_of(86_400), "day"),
     };
     format!("the clock of this machine is {by} {side} the provider's")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn causes(error: &str, description: &str, grant_type: &GrantType) -> Vec<Cause> {
+        let error = ServerError::new(error, 400).with_description(Some(description));
+        of_program(
+            &error.at("2030-01-01T00:00:00Z".parse().ok()),
+            "2030-01-01T02:00:10Z".parse().unwrap(),
+            grant_type,
+        )
+    }
+
+    #[test]
+    fn what_google_says_to_an_assertion_is_understood() {
+        let key = GrantType::JwtBearer { subject: None };
+        let delegated = GrantType::JwtBearer { subject: Some("me@example.com".into()) };
+        let late = Cause::ClockWrong { ahead: Some(SignedDuration::from_secs(7210)) };
+        for (error, description, grant_type, cause) in [
+            ("invalid_grant", "Invalid JWT Signature.", &key, Cause::KeyRejected),
+            ("invalid_grant", "Invalid JWT: Token must be in a reasonable timeframe.", &key, late),
+            ("invalid_grant", "Invalid grant: account not found", &key, Cause::ServiceAccountUnknown),
+            ("disabled_client", "The OAuth client was disabled.", &key, Cause::KeyRejected),
+            ("unauthorized_client", "Client is unauthorized.", &delegated, Cause::NotDelegated),
+            ("unauthorized_client", "Client is unauthorized.", &key, Cause::WrongClientKind),
+            ("invalid_scope", "Empty or missing scope not allowed.", &key, Cause::InvalidScope),
+            ("invalid_client", "", &GrantType::ClientCredentials, Cause::SecretRejected),
+        ] {
+            assert_eq!(causes(error, description, grant_type), [cause], "{error}: {description}");
+        }
+        assert!(causes("invalid_grant", "Bad Request", &key).is_empty(), "nothing is guessed");
+    }
+
+    #[test]
+    fn a_clock_is_told_to_the_nearest_of_its_largest_unit() {
+        let clock = |seconds| clock(Some(SignedDuration::from_secs(seconds)));
+
+        assert!(clock(45).contains("45 seconds ahead of"));
+        assert!(clock(-7199).contains("2 hours behind"));
+        assert!(clock(-600).contains("10 minutes behind"));
+        assert!(clock(259_199).contains("3 days ahead of"));
+    }
 }

@@ -45,7 +45,6 @@ pub(super) fn access_token(
 /// # Errors
 ///
 /// As [`access_token`]; [`Error::NoIdToken`] for client credentials, which stand for no account.
-#[allow(dead_code, reason = "for `vault token --id-token`")]
 pub(super) fn id_token(
     ctx: Context<'_>,
     vault: &Unlocked,
@@ -155,7 +154,6 @@ impl Applicant {
     }
 
     /// An ID token of `profile` for `audience`.
-    #[allow(dead_code, reason = "for `vault token --id-token`")]
     fn id_token(
         &self,
         ctx: Context<'_>,
