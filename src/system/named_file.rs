@@ -50,7 +50,8 @@ pub fn read_named_file(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, 
     let unreadable = |source| NamedFileError::Unreadable { path: path.to_owned(), source };
     let before = fs::metadata(path).map_err(unreadable)?;
     let is_pipe_of_shell = path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd");
-    if !before.is_file() && !(is_pipe_of_shell && is_pipe(&before)) {
+    let is_read = before.is_file() || (is_pipe_of_shell && is_pipe(&before));
+    if !is_read {
         return Err(NamedFileError::NoFile { path: path.to_owned(), what: what(&before) });
     }
     let mut file = File::open(path).map_err(unreadable)?;
