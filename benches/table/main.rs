@@ -22,6 +22,7 @@ mod provider;
 mod load;
 
 #[path = "../../tests/cli/scan_tree.rs"]
+#[allow(dead_code, reason = "what the files hold is looked at by the tests alone")]
 mod scan_tree;
 
 mod builds;

@@ -75,10 +75,10 @@ fn a_secret_in_every_place_of_the_table_is_found_and_no_part_of_one_is_shown() {
     assert_eq!(text.code, 15, "{}", text.stderr);
     // Not even eight characters of one.
     let said = format!("{}{}{}", Value::from_iter(found), text.stdout, text.stderr);
+    let said: BTreeSet<&[u8]> = said.as_bytes().windows(8).collect();
     for canary in &canaries.known {
-        let parts = canary.as_bytes().windows(8).map(|part| std::str::from_utf8(part).unwrap());
-        let shown: Vec<&str> = parts.filter(|part| said.contains(part)).collect();
-        assert!(shown.is_empty(), "{shown:?}");
+        let is_shown = canary.as_bytes().windows(8).any(|part| said.contains(part));
+        assert!(!is_shown, "{canary}");
     }
 }
 
@@ -338,7 +338,7 @@ fn files_that_change_while_they_are_read_disturb_nobody() {
     let home = home();
     write(&home.path(""), "steady/.env", REFRESH_TOKEN.as_bytes());
     for at in 0..20 {
-        write(&home.path(""), &format!("busy/{at}.env"), &REFRESH_TOKEN.repeat(2000).into_bytes());
+        write(&home.path(""), &format!("busy/{at}.env"), &REFRESH_TOKEN.repeat(300).into_bytes());
     }
     let stop = std::sync::atomic::AtomicBool::new(false);
     thread::scope(|scope| {
@@ -347,13 +347,13 @@ fn files_that_change_while_they_are_read_disturb_nobody() {
                 let path = home.path(format!("busy/{at}.env"));
                 fs::write(&path, "").unwrap();
                 let _ = fs::remove_file(&path);
-                fs::write(&path, REFRESH_TOKEN.repeat(2000)).unwrap();
+                fs::write(&path, REFRESH_TOKEN.repeat(300)).unwrap();
                 if stop.load(std::sync::atomic::Ordering::Relaxed) {
                     return;
                 }
             }
         });
-        for _ in 0..10 {
+        for _ in 0..3 {
             let found = findings(&home, &[]);
             assert!(found.contains_key("steady/.env"));
         }
