@@ -301,6 +301,39 @@ fn each_remote_of_rclone_becomes_a_profile_and_a_login_that_stands_there_twice_o
 }
 
 #[test]
+fn a_remote_with_the_client_of_rclone_itself_is_left_out_beside_others_and_refused_alone() {
+    let scene = Scene::new();
+    let file = rclone(&scene, &["me@example.com"]);
+    let own = "[theirs]\ntype = drive\ntoken = {\"refresh_token\":\"of-rclone\"}\n";
+    scene.home.write("own.conf", own);
+    let both = std::fs::read_to_string(scene.home.path(file)).unwrap() + own;
+    scene.home.write(file, both);
+
+    scene.import(&["own.conf"]).expect_code(2).expect_said("its refresh token for `theirs`");
+    scene.import(&[file]).expect_code(0).expect_said("left out a login");
+
+    assert_eq!(scene.names(), ["clients/127.0.0.1", "profiles/drive-0"].map(str::to_owned).into());
+}
+
+#[test]
+fn a_client_and_its_login_that_are_named_together_belong_together() {
+    let scene = Scene::new();
+    scene.home.write("any.json", json!({ "client_id": "desktop", "client_secret": SECRET }).to_string());
+    scene.home.write("login.json", json!({ "refresh_token": scene.token }).to_string());
+
+    scene.import(&["login.json", "any.json", "--profile", "work"]).expect_code(0);
+
+    assert_eq!(scene.names(), ["clients/127.0.0.1", "profiles/work"].map(str::to_owned).into());
+    scene.assert_works("work");
+    // The client is known now, which stands in nobody's way.
+    let other = scene.provider.grant("desktop", "other@example.com", &["openid"]);
+    scene.home.write("login.json", json!({ "refresh_token": other }).to_string());
+    scene.home.run(&["import", "any.json", "login.json", "--profile", "other"]).expect_code(0);
+    scene.home.run(&["import", "any.json"]).expect_code(2).expect_said("already");
+    scene.assert_works("other");
+}
+
+#[test]
 fn an_import_that_is_killed_anywhere_is_completed_by_the_next_run() {
     let provider = Provider::start(Config::default());
     let home = Home::in_memory();

@@ -31,17 +31,23 @@ pub(super) fn of(error: &Error) -> Vec<String> {
             format!("it seems to be {provider}'s; name it with `--provider` or `--issuer URL`")
         }
         Error::NoProvider { .. } => {
-            "name it with `--provider NAME`, with `--issuer URL`, or with `--auth-url` and `--token-url`".to_owned()
+            "name it with `--provider NAME`, with `--issuer URL`, or with `--auth-url` and `--token-url`"
+                .to_owned()
         }
         Error::NoSecret { tool: Some(tool), .. } => {
             return vec![
-                format!("it is the client of {tool}; logins of it are renewed with its secret, which is in {tool} itself"),
+                format!(
+                    "it is the client of {tool}; logins of it are renewed with its secret, which is in {tool} itself"
+                ),
                 "better log in with a client of your own: `vault add-profile NAME`".to_owned(),
             ];
         }
         Error::NoSecret { .. } => {
-            "hand it over with `--client-secret-file FILE`, or name a stored client that has it with `--client NAME`"
-                .to_owned()
+            return vec![
+                "hand it over with `--client-secret-file FILE`, or name a stored client that has it with `--client NAME`"
+                    .to_owned(),
+                "a public client has none: say so with `--client-auth none`".to_owned(),
+            ];
         }
         Error::OtherEndpoint { .. } => {
             return vec![
@@ -52,9 +58,12 @@ pub(super) fn of(error: &Error) -> Vec<String> {
             ];
         }
         Error::OtherClient { .. } => {
-            "leave out `--client`, or name the client that the login belongs to (`vault client list`)".to_owned()
+            "leave out `--client`, or name the client that the login belongs to (`vault client list`)"
+                .to_owned()
         }
-        Error::TwoSecrets { .. } => "take in the files one by one, the one with the present secret first".to_owned(),
+        Error::TwoSecrets { .. } => {
+            "take in the files one by one, the one with the present secret first".to_owned()
+        }
         Error::OneName { .. } => "leave out `--profile`: each gets a name of its own".to_owned(),
         Error::Already { known } => return known.iter().take(5).flat_map(already).collect(),
         Error::Dead { source, .. } => return dead(source),

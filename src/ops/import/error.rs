@@ -21,10 +21,12 @@ pub enum Error {
         source: Odd,
     },
     /// A file does not say which client its refresh token belongs to.
-    #[error("{file} does not say which client its refresh token was issued to")]
+    #[error("{file} does not say which client its refresh token{} was issued to", of_label(label.as_deref()))]
     NoClient {
         /// The file.
         file: String,
+        /// What the file calls the login.
+        label: Option<String>,
     },
     /// It is not known who issues the tokens of a client.
     #[error("{file} does not say whose client {client_id} is")]
@@ -108,6 +110,10 @@ pub struct Already {
     pub profile: ProfileName,
     /// Whether it is another login of the same account.
     pub is_other_login: bool,
+}
+
+fn of_label(label: Option<&str>) -> String {
+    label.map_or_else(String::new, |label| format!(" for `{}`", crate::oauth::printable(label, 60)))
 }
 
 fn already(known: &[Already]) -> String {

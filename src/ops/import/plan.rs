@@ -48,6 +48,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What is in the vault already.
     pub already: Vec<Already>,
+    /// Logins whose client nobody names, beside others that can be taken in: each in words.
+    pub left_out: Vec<String>,
     clients: Vec<Candidate>,
 }
 
@@ -105,17 +107,29 @@ pub fn plan(
         ctx,
         vault,
         wish,
-        plan: Plan { steps: Vec::new(), already: Vec::new(), clients: Vec::new() },
+        plan: Plan { steps: Vec::new(), already: Vec::new(), left_out: Vec::new(), clients: Vec::new() },
     };
+    let mut nothing_to_do = None;
     for found in found {
-        planner.add(found)?;
+        match planner.add(found) {
+            // What is to be done with the others is told, unless there are none.
+            Err(error @ ops::Error::Import(Error::NoClient { .. })) => {
+                planner.plan.left_out.push(error.to_string());
+                nothing_to_do = Some(error);
+            }
+            Err(error @ ops::Error::ClientExists { .. }) if wish.client.is_none() => {
+                nothing_to_do = nothing_to_do.or(Some(error));
+            }
+            added => added?,
+        }
     }
     let Planner { mut plan, .. } = planner;
     drop_clients_of_logins(&mut plan);
-    if plan.steps.is_empty() {
-        return Err(Error::Already { known: plan.already }.into());
+    match nothing_to_do {
+        _ if !plan.steps.is_empty() => Ok(plan),
+        Some(error) if plan.already.is_empty() => Err(error),
+        _ => Err(Error::Already { known: plan.already }.into()),
     }
-    Ok(plan)
 }
 
 /// A client that was found by itself, and also with a login, is made with that.
@@ -162,13 +176,10 @@ impl Planner<'_> {
                 self.plan.already.push(already);
                 return Ok(());
             }
-        } else if !client_is_new || self.plan.steps.iter().any(|step| step.candidate == place) {
-            // A client alone that is there already is nothing to say a word about, except where it is all.
-            return if self.plan.steps.is_empty() {
-                Err(ops::Error::ClientExists { name: client.name.to_string() })
-            } else {
-                Ok(())
-            };
+        } else if !client_is_new {
+            return Err(ops::Error::ClientExists { name: client.name.to_string() });
+        } else if self.plan.steps.iter().any(|step| step.candidate == place) {
+            return Ok(());
         }
         let profile = match &grant {
             Some(grant) => Some(self.profile(&item, place, tool, &grant.scopes)?),
@@ -281,7 +292,7 @@ impl Planner<'_> {
         let Some(found) = found else {
             return Err(match &self.wish.client {
                 Some(name) => documents::no_client(self.ctx, name),
-                None => Error::NoClient { file: source.to_owned() }.into(),
+                None => Error::NoClient { file: source.to_owned(), label: item.label.clone() }.into(),
             });
         };
         if let Some(place) = self.place_of(&found.client_id) {
@@ -352,11 +363,12 @@ impl Planner<'_> {
         let Some(issuer) = issuer else {
             return Err(Error::NoProvider { file: source.to_owned(), client_id, seems: item.provider }.into());
         };
+        let is_public = self.wish.auth == Some(ClientAuth::None);
         let new = NewClient {
             name: self.wish.client.clone(),
             issuer,
             client_id,
-            secret: found.client_secret.or_else(|| self.wish.secret.clone()),
+            secret: found.client_secret.or_else(|| self.wish.secret.clone()).filter(|_| !is_public),
             auth: self.wish.auth,
             redirect_uri: found.redirect_uris.iter().find_map(|uri| uri.parse().ok()),
             insecure_loopback: self.wish.insecure_loopback,
@@ -373,7 +385,7 @@ impl Planner<'_> {
         {
             return Candidate::stored(vault, stored);
         }
-        if secret.is_none() && whose::needs_secret(&facts) {
+        if secret.is_none() && !is_public && whose::needs_secret(&facts) {
             return Err(Error::NoSecret { file: source.to_owned(), client_id: facts.client_id, tool }.into());
         }
         clients::candidate(self.ctx, facts, secret, self.wish.client.is_some())

@@ -63,7 +63,7 @@ pub(super) fn title(client: &Client) -> String {
     provider::find(&client.provider).map_or_else(|| client.provider.clone(), |known| known.title.clone())
 }
 
-/// Whether the provider has no clients without a secret.
+/// Whether the provider is not known to have clients without a secret.
 pub(super) fn needs_secret(client: &Client) -> bool {
-    provider::find(&client.provider).is_some_and(|known| !known.client.public)
+    provider::find(&client.provider).is_none_or(|known| !known.client.public)
 }

@@ -88,10 +88,12 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         let plan = planned(session, ctx, vault.as_ref(), &sources, wish)?;
         let Some(vault) = vault.filter(|_| !args.dry_run) else { return told::planned(session, &plan) };
         confirm(session, &plan, args.yes)?;
+        let left_out = plan.left_out.clone();
         let already = plan.already.clone();
         let made = import::apply(ctx, &vault, plan, args.check, &|ctx, result| {
             session.write_down(ctx, result.as_ref().map_or_else(outcome_of, |_| Outcome::Done));
         })?;
+        told::left_out(session, &left_out);
         told::made(session, &made, &already, &plain)
     })
 }

@@ -56,7 +56,8 @@ impl Sources {
 
     /// What is in them.
     pub(super) fn found(&self) -> Result<Vec<Found>, Failure> {
-        let mut found = Vec::new();
+        let mut found: Vec<Found> = Vec::new();
+        let mut clients: Vec<FoundClient> = Vec::new();
         for part in &self.parts {
             let items = part
                 .items()
@@ -64,6 +65,15 @@ impl Sources {
             let beside = if items.iter().all(is_complete) { Vec::new() } else { part.clients_beside() };
             let named = |item| Found { source: part.name.clone(), item, beside: beside.clone() };
             found.extend(items.into_iter().map(named));
+        }
+        // Clients that were named too, however their files are called.
+        let alone = found.iter().filter(|found| found.item.grant.is_none());
+        clients.extend(alone.filter_map(|found| found.item.client.clone()));
+        for found in &mut found {
+            let is_new =
+                |client: &&FoundClient| found.beside.iter().all(|it| it.client_id != client.client_id);
+            let new: Vec<FoundClient> = clients.iter().filter(is_new).cloned().collect();
+            found.beside.extend(new);
         }
         Ok(found)
     }

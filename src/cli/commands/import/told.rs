@@ -8,8 +8,16 @@ use crate::cli::table::{Cell, table};
 use crate::domain::{Client, Profile};
 use crate::ops::import::{Already, Imported, Plan, Step};
 
+/// Logins that nothing could be made of, beside others.
+pub(super) fn left_out(session: &Session, logins: &[String]) {
+    for why in logins {
+        session.output.warn(&format!("left out a login: {why}; name it with `--client NAME`"));
+    }
+}
+
 /// What would be made.
 pub(super) fn planned(session: &Session, plan: &Plan) -> Result<(), Failure> {
+    left_out(session, &plan.left_out);
     if session.output.json {
         let steps = plan.steps.iter().map(|step| {
             thing(&step.source, step.kind, &step.client, step.client_is_new, step.profile.as_ref(), step.tool)
