@@ -208,6 +208,7 @@ fn code(error: &ops::Error) -> Code {
         E::Device(_) => Code::Refused,
         E::IdToken(ops::id_token::Error::NoAudience { .. }) => Code::Usage,
         E::IdToken(_) => Code::Refused,
+        E::Export(_) => Code::Refused,
         E::Document { source: seal::Error::Newer { .. }, .. } => Code::Newer,
         E::NewFile(error) => new_file_code(error),
         E::Setup(error) => setup_code(error),

@@ -5,6 +5,7 @@ mod device;
 mod id_token;
 mod import;
 mod mint;
+mod export;
 mod setup;
 mod typed;
 
@@ -27,6 +28,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::Mint(error) => return mint::of(error),
         E::Device(error) => return device::of(error),
         E::IdToken(error) => return id_token::of(error),
+        E::Export(error) => return export::of(error),
         E::GrantRefused { profile, provider, causes, .. } => {
             return grant_hints(profile.as_str(), provider, causes);
         }

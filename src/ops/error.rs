@@ -62,6 +62,9 @@ pub enum Error {
     /// There is no ID token.
     #[error(transparent)]
     IdToken(#[from] super::id_token::Error),
+    /// A copy to leave with is not made.
+    #[error(transparent)]
+    Export(#[from] super::export::Error),
     /// A document is refused.
     #[error("{document} cannot be trusted")]
     Document {

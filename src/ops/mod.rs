@@ -18,6 +18,7 @@ pub mod doctor;
 mod documents;
 pub mod edit;
 mod error;
+pub mod export;
 pub mod hold;
 pub mod hosts;
 pub mod id_token;

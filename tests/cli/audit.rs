@@ -133,6 +133,10 @@ fn every_command_that_uses_the_vault_key_leaves_one_line() {
 
     for (command, expected) in [
         ("token work", json!({"what": "token", "profile": "work", "token": "cached"})),
+        (
+            "export work --plaintext --format json --output copy.json",
+            json!({"what": "export", "profile": "work", "fields": ["client_secret", "refresh_token"]}),
+        ),
         ("token work --refresh", json!({"what": "token", "profile": "work", "token": "refreshed"})),
         ("edit work --api-key-file key", json!({"what": "edit", "profile": "work"})),
         ("reveal work api_key", json!({"what": "reveal", "profile": "work", "fields": ["api_key"]})),

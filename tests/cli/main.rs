@@ -63,6 +63,8 @@ mod exec_child;
 mod exec_files;
 mod exit_codes;
 mod expiry;
+mod export;
+mod export_readers;
 mod faults;
 mod files;
 mod full_disks;

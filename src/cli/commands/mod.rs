@@ -11,6 +11,7 @@ mod doctor;
 mod edit;
 mod env;
 mod exec;
+mod export;
 mod helper;
 mod import;
 mod import_rescue;
@@ -99,6 +100,7 @@ const COMMANDS: &[Entry] = &[
     entry!("backup", backup, "Write the whole vault into one encrypted file"),
     entry!("restore", restore, "Make a vault out of such a file"),
     entry!("import", import, "Take in the logins that other tools have left in plain text"),
+    entry!("export", export, "Write the long-lived secrets of a profile in plain text, to leave"),
     entry!("import-rescue", import_rescue, "Take in tokens that could only be printed"),
     entry!("setup", setup, "Tell another program to take its tokens from here"),
     entry!("helper", helper, "Answer git, docker, kubectl or cargo when they ask for credentials"),
