@@ -39,6 +39,7 @@ const CRATES_OF_ONE_ROOM: &[(&str, &str)] = &[
     ("reqwest", "oauth"),
     ("tokio", "oauth"),
     ("dbus_secret_service", "unlock"),
+    ("rusqlite", "ops"),
 ];
 
 /// The doors: the files in which a secret may leave its wrapper, and for what.

@@ -6,6 +6,7 @@ mod id_token;
 mod import;
 mod mint;
 mod export;
+mod import;
 mod setup;
 mod typed;
 

@@ -36,8 +36,9 @@ Known forms: Google's client files, application default credentials and other
 authorized_user files, google-auth, oauth2client, Node and Go quickstarts,
 token responses, oauth2l, clasp, firebase-tools, gws, gemini-cli, gspread,
 pydata, earthengine, MCP servers, gmailctl, GAM, google-ads.yaml, .boto,
-rclone.conf, offlineimap and other ini files, .env files, and any JSON with a
-refresh_token in it.")]
+rclone.conf, offlineimap and other ini files, .env files, any JSON with a
+refresh_token in it, pickles of google-auth (token.pickle, ~/.gcs_tokens), which
+are never loaded, and databases of SQLite (gcloud's credentials.db).")]
 pub(super) struct Args {
     /// The files; `-` reads standard input
     #[arg(value_name = "FILE", required_unless_present = "env", conflicts_with = "env")]

@@ -5,6 +5,8 @@ mod ini;
 mod json;
 mod oauth2l;
 pub(super) mod pairs;
+mod pickle;
+mod sqlite;
 
 use zeroize::Zeroizing;
 
@@ -33,6 +35,12 @@ pub fn read(input: &Input<'_>) -> Result<Vec<Item>, Odd> {
 
 /// Forms that are no text.
 fn binary(input: &Input<'_>) -> Option<Result<Vec<Item>, Odd>> {
+    if sqlite::is_one(input.bytes) {
+        return Some(sqlite::read(input.bytes));
+    }
+    if pickle::is_one(input.bytes) {
+        return Some(pickle::read(input.bytes));
+    }
     // What R writes: a packed or a plain serialisation.
     let is_of_r =
         [&b"RDX3\n"[..], b"RDA3\n", b"X\n\0\0\0"].iter().any(|start| input.bytes.starts_with(start));
