@@ -66,6 +66,7 @@ const DOORS: &[(&str, &str)] = &[
     ("src/ops/client_secret.rs", "to compare a known client secret with a given one"),
     ("src/ops/consent.rs", "to read a pasted address"),
     ("src/ops/refresh.rs", "to see whether the refresh token was replaced"),
+    ("src/ops/import/replace/copies.rs", "into the copies of files that are sealed"),
     ("src/seal/backup.rs", "into the content of a backup"),
     ("src/seal/item.rs", "into the plaintext that is sealed"),
     ("src/seal/key.rs", "to derive keys, and into the plaintext of a key slot"),

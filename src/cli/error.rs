@@ -291,6 +291,7 @@ fn import_code(error: &ops::import::Error) -> Code {
     use ops::import::{Error as E, Odd};
     match error {
         E::File(NamedFileError::Changed(_)) => Code::Later,
+        E::NoCopy { .. } => Code::NotFound,
         E::Dead { source, .. } => code(source),
         E::OtherEndpoint { .. }
         | E::OtherClient { .. }

@@ -2,11 +2,10 @@
 
 mod api;
 mod device;
+mod export;
 mod id_token;
 mod import;
 mod mint;
-mod export;
-mod import;
 mod setup;
 mod typed;
 

@@ -106,6 +106,8 @@ pub enum SealedField {
     RefreshToken,
     /// In a profile: the one before, until it is retired at the provider.
     RefreshTokenPrevious,
+    /// In a profile or a client: copies of the files that they were taken in from.
+    TakenFiles,
 }
 
 impl SealedField {
@@ -126,6 +128,7 @@ impl SealedField {
             Self::IdToken => "id_token",
             Self::RefreshToken => "refresh_token",
             Self::RefreshTokenPrevious => "refresh_token_previous",
+            Self::TakenFiles => "taken_files",
         }
     }
 }

@@ -187,7 +187,8 @@ fn relink_account(profile: &Loaded<Profile>, facts: &mut Profile, account: Strin
 }
 
 fn forget_tokens(draft: Draft) -> Draft {
-    draft.without(SealedField::RefreshToken).without(SealedField::RefreshTokenPrevious)
+    let draft = draft.without(SealedField::RefreshToken).without(SealedField::RefreshTokenPrevious);
+    draft.without(SealedField::TakenFiles)
 }
 
 fn update(

@@ -246,6 +246,8 @@ fn forget(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Resu
         .facts(&facts)
         .without(SealedField::RefreshToken)
         .without(SealedField::RefreshTokenPrevious)
+        // They hold the same.
+        .without(SealedField::TakenFiles)
         .sign(&vault.keys);
     documents::save(ctx, &stored_as, &document, Expected::Revision(&profile.revision))
 }

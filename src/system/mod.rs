@@ -24,6 +24,7 @@ mod signals;
 #[cfg(unix)]
 mod socket;
 mod synced;
+mod taken_file;
 mod user_file;
 
 pub use child::{Child, Ended};
@@ -47,4 +48,5 @@ pub use signals::{Deferral, is_asked_to_end, survive_size_limit};
 #[cfg(unix)]
 pub use socket::{Timed, UnsafePath, check_private_dir, check_socket, own_uid, peer_uid};
 pub use synced::synced_by;
+pub use taken_file::TakenFile;
 pub use user_file::{UserFile, UserFileError, make_directories_above};

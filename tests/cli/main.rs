@@ -78,6 +78,9 @@ mod hot_path;
 mod id_token;
 mod impersonation;
 mod import;
+
+mod import_binary;
+mod import_replace;
 mod import_tools;
 mod inputs;
 mod keyring;

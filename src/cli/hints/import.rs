@@ -11,6 +11,10 @@ pub(super) fn of(error: &Error) -> Vec<String> {
         Error::File(NamedFileError::NoFile { what: "a pipe", .. }) => {
             "name `-` to read standard input: `command | vault import -`".to_owned()
         }
+        Error::NoCopy { known, .. } if known.is_empty() => {
+            "copies are kept of what `vault import --replace` takes away, as long as its login is in the vault".to_owned()
+        }
+        Error::NoCopy { known, .. } => format!("there are copies of: {}", known.join(", ")),
         Error::File(_) => return Vec::new(),
         Error::Odd { source: Odd::Useless { hint, .. }, .. } => (*hint).to_owned(),
         Error::Odd { source: Odd::TooMany | Odd::TooLong, .. } => {

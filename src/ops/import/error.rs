@@ -1,5 +1,7 @@
 //! Why nothing, or not everything, was taken in.
 
+use std::path::PathBuf;
+
 use super::item::Odd;
 use crate::domain::{ClientName, ProfileName};
 use crate::system::NamedFileError;
@@ -89,6 +91,14 @@ pub enum Error {
     Already {
         /// Each login, and the profile that has it.
         known: Vec<Already>,
+    },
+    /// No copy of such a file is kept.
+    #[error("there is no copy of {} in the vault", path.display())]
+    NoCopy {
+        /// The file.
+        path: PathBuf,
+        /// Files of which there are copies.
+        known: Vec<String>,
     },
     /// The provider does not accept what a file holds.
     #[error("the login of {file} does not work, and was not stored")]

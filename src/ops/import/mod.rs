@@ -8,6 +8,7 @@ mod formats;
 mod item;
 mod names;
 mod plan;
+pub mod replace;
 mod text;
 mod whose;
 

@@ -29,7 +29,7 @@ use block::{Block, Place};
 pub use cargo::Registry;
 pub use mail::Mail;
 use places::Places;
-pub use rclone::{Remote, token_url_variable};
+pub use rclone::{Remote, secret_free_remote, token_url_variable};
 
 /// The programs that can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

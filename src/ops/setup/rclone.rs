@@ -42,9 +42,7 @@ pub(super) fn plan(wish: &Wish, places: &Places) -> Result<Plan, Error> {
         )));
     }
     let kind = wish.remote.as_ref().map_or("drive", |remote| &remote.kind);
-    let lines = format!(
-        "type = {kind}\nclient_id = vault\nclient_secret = vault\ntoken_url = {NOWHERE}\ntoken = {TOKEN}\n"
-    );
+    let lines = format!("type = {kind}\n{}", secret_free_remote());
     let variable = variable(&name);
     let served = format!(
         "{variable} must be the `token_url` that `{} serve {} --json` prints",
@@ -65,6 +63,11 @@ pub(super) fn plan(wish: &Wish, places: &Places) -> Result<Plan, Error> {
     let edit = Edit::Section(Section { name, lines });
     let changes = vec![Change { file: places.rclone(), edit }];
     Ok(Plan { changes, hosts: Vec::new(), advice })
+}
+
+/// What a remote has in the place of its login.
+pub fn secret_free_remote() -> String {
+    format!("client_id = vault\nclient_secret = vault\ntoken_url = {NOWHERE}\ntoken = {TOKEN}\n")
 }
 
 /// The variable that says where the tokens of `profile`'s usual remote come from.

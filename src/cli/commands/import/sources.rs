@@ -54,6 +54,38 @@ impl Sources {
         Ok(Self { parts: parts.collect::<Result<_, _>>()? })
     }
 
+    /// Reads what of these files can be read and understood; of each other one, why not.
+    pub(super) fn readable<'a>(paths: impl Iterator<Item = &'a Path>) -> (Self, Vec<String>) {
+        let (mut parts, mut left) = (Vec::new(), Vec::new());
+        for path in paths {
+            match Part::read(path) {
+                Ok(part) => parts.push(part),
+                Err(failure) => left.push(failure.in_one_line()),
+            }
+        }
+        let (sources, odd) = Self { parts }.sift(|one| one.found().map(drop));
+        left.extend(odd);
+        (sources, left)
+    }
+
+    /// Those that stand a check, each by itself; of each other one, why not.
+    pub(super) fn sift(self, check: impl Fn(&Self) -> Result<(), Failure>) -> (Self, Vec<String>) {
+        let (mut parts, mut left) = (Vec::new(), Vec::new());
+        for part in self.parts {
+            let one = Self { parts: vec![part] };
+            match check(&one) {
+                Ok(()) => parts.extend(one.parts),
+                Err(failure) => left.push(failure.in_one_line()),
+            }
+        }
+        (Self { parts }, left)
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     /// What is in them.
     pub(super) fn found(&self) -> Result<Vec<Found>, Failure> {
         let mut found: Vec<Found> = Vec::new();
@@ -76,6 +108,16 @@ impl Sources {
             found.beside.extend(new);
         }
         Ok(found)
+    }
+
+    /// The files among them, with what they are called.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, &Path, &[u8])> {
+        self.parts.iter().filter_map(|part| match (&part.path, &part.content) {
+            (Some(path), Content::Bytes(bytes)) => {
+                Some((part.name.as_str(), path.as_path(), bytes.as_slice()))
+            }
+            _ => None,
+        })
     }
 
     /// The files among them, which are as plain as before when all is done; or whether it was the environment.

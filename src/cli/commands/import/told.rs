@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::replace::{self, Fates};
 use crate::cli::error::Failure;
 use crate::cli::session::Session;
 use crate::cli::table::{Cell, table};
@@ -62,6 +63,7 @@ pub(super) fn made(
     made: &[Imported],
     already: &[Already],
     plain: &[String],
+    fates: &Fates,
 ) -> Result<(), Failure> {
     for tool in tools(made) {
         session.output.warn(&format!(
@@ -76,16 +78,25 @@ pub(super) fn made(
             thing["checked"] = json!(it.is_proven);
             thing
         });
-        return session
-            .output
-            .json("imports", Value::Array(things.chain(already.iter().map(in_vault)).collect()));
+        let mut things: Vec<Value> = things.chain(already.iter().map(in_vault)).collect();
+        things.iter_mut().for_each(|thing| note_fate(thing, fates));
+        session.output.json("imports", Value::Array(things))?;
+        return replace::tell(session, fates);
     }
     made.iter().for_each(|imported| tell(session, imported));
     tell_already(session, already);
-    for place in plain {
-        session.output.say(&still_there(place));
+    if fates.is_empty() {
+        plain.iter().for_each(|place| session.output.say(&still_there(place)));
     }
-    Ok(())
+    replace::tell(session, fates)
+}
+
+/// What became of the file that a thing was in.
+fn note_fate(thing: &mut Value, fates: &Fates) {
+    let source = std::path::absolute(thing["source"].as_str().unwrap_or_default()).unwrap_or_default();
+    if let Some((_, fate)) = fates.iter().find(|(path, _)| *path == source) {
+        thing["file"] = json!(replace::word(fate));
+    }
 }
 
 fn tools(made: &[Imported]) -> Vec<&'static str> {

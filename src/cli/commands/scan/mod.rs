@@ -1,6 +1,6 @@
 //! `vault scan`: secrets of OAuth that lie open in files, and what to do about each.
 
-mod told;
+pub(super) mod told;
 
 use std::path::PathBuf;
 
@@ -61,11 +61,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         all_file_systems: args.all_file_systems,
         look_into_packages: args.packages,
     };
-    let report = {
-        let watch =
-            Watch { progress: session.output.progress("Scanning"), signals: Deferral::between_steps() };
-        scan::scan(&plan, &watch)
-    };
+    let report = watched(session, &plan);
     let now = SystemClock.now();
     match session.output.json {
         true => session.output.answer(&told::json(&report, now))?,
@@ -73,6 +69,22 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     }
     remark(session, &report);
     verdict(session, &report, now)
+}
+
+/// What is found below `paths`, or in the home.
+pub(super) fn look(session: &Session, paths: &[PathBuf]) -> Result<Report, Failure> {
+    let plan = Plan { roots: roots(session, paths)?, leave_out: own_folders(session), ..Plan::default() };
+    let report = watched(session, &plan);
+    if report.is_interrupted {
+        return Err(Failure::new(Code::Cancelled, "ended before everything was looked through"));
+    }
+    remark(session, &report);
+    Ok(report)
+}
+
+fn watched(session: &Session, plan: &Plan) -> Report {
+    let watch = Watch { progress: session.output.progress("Scanning"), signals: Deferral::between_steps() };
+    scan::scan(plan, &watch)
 }
 
 /// Shows the person how far we are, and hears whether it is enough.

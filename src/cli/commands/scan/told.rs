@@ -115,7 +115,7 @@ fn exposed(exposure: &Exposure) -> Vec<String> {
 }
 
 /// What to type next.
-fn next(finding: &Finding) -> String {
+pub(in crate::cli::commands) fn next(finding: &Finding) -> String {
     let path = typed(&finding.path.display().to_string());
     if finding.is_importable() {
         return format!("vault import {path}");
