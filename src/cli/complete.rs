@@ -8,7 +8,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use super::args::Globals;
 use super::environment::Environment;
 use super::session::Session;
-use crate::ops::registry;
+use crate::ops::{providers, registry};
 
 /// Answers a shell that asks for completions, and says whether one did.
 pub(super) fn answer() -> bool {
@@ -41,6 +41,13 @@ pub(super) fn clients() -> ArgValueCompleter {
                     .collect())
             })
         })
+    })
+}
+
+/// Completes names of providers. Needs no key.
+pub(super) fn providers() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        candidates(typed, |session| session.with(|ctx| Ok(providers::names(ctx)?)))
     })
 }
 

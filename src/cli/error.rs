@@ -13,6 +13,7 @@ use super::hints;
 use super::table::printable;
 use crate::domain::agent_protocol;
 use crate::ops::audit::Outcome;
+use crate::ops::providers;
 use crate::serve::kubectl;
 use crate::system::{NamedFileError, NewFileError, RunDirError, UserFileError};
 use crate::{oauth, ops, seal, store, unlock};
@@ -190,10 +191,21 @@ fn attempt(attempt: &unlock::Attempt) -> String {
     text
 }
 
+fn provider_code(error: &providers::Error) -> Code {
+    use providers::Error as E;
+    match error {
+        E::Unknown { .. } => Code::NotFound,
+        E::Flawed { id: Some(_), .. } => Code::Newer,
+        E::Flawed { id: None, .. } => Code::Usage,
+        _ => Code::Refused,
+    }
+}
+
 fn code(error: &ops::Error) -> Code {
     use ops::Error as E;
     match error {
         E::Store(error) => store_code(error),
+        E::Provider(error) => provider_code(error),
         E::Unlock(unlock::Error::Cancelled) => Code::Cancelled,
         E::Unlock(_) => Code::Locked,
         E::Passphrase(_) | E::Recipient(unlock::recipient::Error::Invalid(_)) => Code::Usage,

@@ -6,6 +6,7 @@ mod export;
 mod id_token;
 mod import;
 mod mint;
+mod providers;
 mod setup;
 mod typed;
 
@@ -29,6 +30,7 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::Device(error) => return device::of(error),
         E::IdToken(error) => return id_token::of(error),
         E::Export(error) => return export::of(error),
+        E::Provider(error) => return providers::of(error),
         E::GrantRefused { profile, provider, causes, .. } => {
             return grant_hints(profile.as_str(), provider, causes);
         }
@@ -156,6 +158,9 @@ pub(super) fn of(error: &ops::Error) -> Vec<String> {
         E::OtherAccount { .. } => {
             "choose the right account in the browser; `vault login NAME --replace-account` links the other one"
                 .into()
+        }
+        E::CodeRefused(server) if server.known.as_ref().is_some_and(|known| known.hint.is_some()) => {
+            server.known.as_ref().and_then(|known| known.hint.clone()).unwrap_or_default()
         }
         E::CodeRefused(_) => "check the client id and secret, then log in again".into(),
         E::OutOfMemory => "nothing was sent; raise the limit (`ulimit -v`), then try again".into(),
@@ -441,6 +446,7 @@ fn cause_hint(cause: &Cause, provider: &str) -> Option<String> {
             "the administrator of this account asks for a new login every few hours; only they can change that"
                 .into()
         }
+        Cause::Told { hint, .. } => return hint.clone(),
         Cause::ClientDeleted | Cause::ClientDisabled => format!("look at the client at {clients}"),
         Cause::SecretRejected => format!("compare the secret with the one at {clients}"),
         _ => return None,

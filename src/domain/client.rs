@@ -1,5 +1,6 @@
 //! An OAuth client: how we present ourselves to a provider.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -122,6 +123,9 @@ pub struct Client {
     /// Core, 11).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub offline_scope: bool,
+    /// What was taken over from its provider when it was made, and does not follow a changed provider.
+    #[serde(default, skip_serializing_if = "Pinned::is_empty")]
+    pub pinned: Pinned,
     /// Which of its keys it signs with, for a service account: the `kid` of its assertions (RFC 7515, 4.1.4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
@@ -152,6 +156,29 @@ impl Client {
             client_id: Some(self.client_id.clone()),
             client_auth: Some(self.client_auth),
         }
+    }
+}
+
+/// What a client keeps of its provider beside the endpoints.
+///
+/// The field names are part of the vault format.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// Hosts to which its tokens go without being told; `None` where those of a built-in provider count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_hosts: Option<Vec<String>>,
+    /// What was filled into the provider's endpoints.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, String>,
+    /// Whether the user has agreed to log in without PKCE (RFC 7636).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_pkce: bool,
+}
+
+impl Pinned {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 

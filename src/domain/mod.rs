@@ -19,7 +19,7 @@ mod slot;
 mod token;
 mod variable;
 
-pub use client::{Binding, Client, ClientAuth, Endpoints};
+pub use client::{Binding, Client, ClientAuth, Endpoints, Pinned};
 pub use count::counted;
 pub use field::{Field, SealedField, UnknownField};
 pub use grant::{Grant, GrantState, renewal_after};

@@ -10,7 +10,7 @@ use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
 use super::{Error, ServerError, printable};
-use crate::domain::{Client, RedirectUri, Scopes};
+use crate::domain::{Client, Provider, RedirectUri, Scopes};
 use crate::system::random_bytes;
 
 /// Longest authorization code in bytes. RFC 6749, 4.1.2 leaves the length open; the longest in use
@@ -22,13 +22,34 @@ const MAX_PASTED: usize = 16 * 1024;
 
 /// What the user is asked to consent to.
 #[derive(Clone, Debug, Default)]
-pub struct Consent {
+pub struct Consent<'a> {
     /// What is asked for. With `openid` among it, a nonce is sent.
     pub scopes: Scopes,
     /// Which account, as an e-mail address or a subject (OpenID Connect Core, 3.1.2.1).
     pub login_hint: Option<String>,
     /// The provider's own parameters. None of them can replace one of ours.
     pub extra: Vec<(String, String)>,
+    /// How it is written down.
+    pub wording: Wording<'a>,
+}
+
+/// How a provider wants a consent to be asked for, where that is not as in RFC 6749.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wording<'a> {
+    /// Its habits; `None` is as in the RFC.
+    pub provider: Option<&'a Provider>,
+    /// Whether no PKCE (RFC 7636) is sent.
+    pub without_pkce: bool,
+}
+
+impl Wording<'_> {
+    /// The parameter that asks for `scopes`, with its value.
+    fn scope(&self, scopes: &Scopes) -> (&str, String) {
+        match self.provider {
+            Some(provider) => (&provider.scopes.parameter, provider.scopes_text(scopes)),
+            None => ("scope", scopes.to_string()),
+        }
+    }
 }
 
 /// One login through the browser, from the URL to the code. Its secrets are used once.
@@ -36,7 +57,7 @@ pub struct Flow {
     url: Url,
     redirect_uri: RedirectUri,
     state: SecretString,
-    verifier: SecretString,
+    verifier: Option<SecretString>,
     nonce: Option<String>,
     issuer: Issuer,
 }
@@ -62,8 +83,8 @@ pub enum Answer {
 
 impl Flow {
     /// Draws fresh secrets and makes the URL. Listen on `redirect_uri` before you call this.
-    pub fn begin(client: &Client, consent: &Consent, redirect_uri: RedirectUri) -> Self {
-        let verifier = random_text();
+    pub fn begin(client: &Client, consent: &Consent<'_>, redirect_uri: RedirectUri) -> Self {
+        let verifier = (!consent.wording.without_pkce).then(random_text);
         let state = random_text();
         let nonce = consent.scopes.contains("openid").then(|| random_text().to_string());
         let parameters = [
@@ -71,12 +92,16 @@ impl Flow {
             ("response_type", "code".to_owned()),
             ("client_id", client.client_id.clone()),
             ("redirect_uri", redirect_uri.text().to_owned()),
-            ("scope", consent.scopes.to_string()),
+            consent.wording.scope(&consent.scopes),
             ("state", state.to_string()),
-            ("code_challenge", challenge(&verifier)),
-            ("code_challenge_method", "S256".to_owned()),
         ];
-        let optional = [("nonce", nonce.clone()), ("login_hint", consent.login_hint.clone())].into_iter();
+        let optional = [
+            ("code_challenge", verifier.as_deref().map(|verifier| challenge(verifier))),
+            ("code_challenge_method", verifier.as_ref().map(|_| "S256".to_owned())),
+            ("nonce", nonce.clone()),
+            ("login_hint", consent.login_hint.clone()),
+        ]
+        .into_iter();
         let ours: Vec<_> = parameters
             .into_iter()
             .chain(optional.filter_map(|(name, value)| Some((name, value?))))
@@ -87,7 +112,7 @@ impl Flow {
             url: with_parameters(&client.endpoints.authorization, &ours, &consent.extra),
             redirect_uri,
             state: state.as_str().into(),
-            verifier: verifier.as_str().into(),
+            verifier: verifier.map(|verifier| verifier.as_str().into()),
             nonce,
             issuer: Issuer::of(client),
         }
@@ -104,8 +129,10 @@ impl Flow {
     }
 
     /// What proves that the code is exchanged by whoever began the flow (RFC 7636, 4.1).
-    pub fn verifier(&self) -> &SecretString {
-        &self.verifier
+    ///
+    /// `None` with a provider that refuses to hear of it, or by the user's leave.
+    pub fn verifier(&self) -> Option<&SecretString> {
+        self.verifier.as_ref()
     }
 
     /// What the ID token must repeat, where `openid` was asked for.

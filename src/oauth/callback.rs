@@ -53,6 +53,21 @@ impl Cancel {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// Waits for nothing but that, until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// Always: [`Error::Cancelled`], or [`Error::TimedOut`].
+    pub fn wait(&self, deadline: Instant) -> Result<Callback, Error> {
+        while !self.is_cancelled() {
+            if Instant::now() >= deadline {
+                return Err(Error::TimedOut);
+            }
+            thread::sleep(TICK);
+        }
+        Err(Error::Cancelled)
+    }
+
     /// The flag itself, for `signal_hook::flag::register`.
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.0)

@@ -110,7 +110,7 @@ pub fn poll(
             "expired_token" => Error::Expired(error),
             _ => token_endpoint::weigh(error, &response),
         }),
-        _ => token_endpoint::judge(&response, &sent),
+        _ => token_endpoint::judge(&response, &sent, credentials.provider),
     }
 }
 

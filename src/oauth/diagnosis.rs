@@ -11,7 +11,8 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ServerError, provider};
-use crate::domain::{CLOCK_TOLERANCE, Scopes};
+use crate::domain::provider::Life;
+use crate::domain::{CLOCK_TOLERANCE, Provider, Scopes};
 
 pub use program::of_program;
 
@@ -20,9 +21,6 @@ const TESTING_LIFE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// How far our dates may be off: the grant began before we noted it.
 const SLACK: SignedDuration = SignedDuration::from_hours(1);
-
-/// How long a Google grant lasts without being used: the shortest six months.
-const IDLE_LIFE: SignedDuration = SignedDuration::from_hours(181 * 24);
 
 /// How long before the end of an idle grant people are warned.
 const IDLE_NOTICE: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -35,6 +33,8 @@ const END_NOTICE: SignedDuration = SignedDuration::from_hours(3 * 24);
 pub struct Facts<'a> {
     /// The provider's id.
     pub provider: &'a str,
+    /// How long its grants last, as its pages say.
+    pub limits: Limits,
     /// When the user consented; `None` during the login itself.
     pub obtained_at: Option<Timestamp>,
     /// When it last brought an access token, as far as is known.
@@ -47,6 +47,23 @@ pub struct Facts<'a> {
     pub granted: &'a Scopes,
     /// What time it is.
     pub now: Timestamp,
+}
+
+/// How long the grants of a provider last, as its pages say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Without being used.
+    pub idle: Option<SignedDuration>,
+    /// Whatever is done with the refresh token.
+    pub life: Option<SignedDuration>,
+}
+
+impl Limits {
+    /// Those of `provider`.
+    pub fn of(provider: &Provider) -> Self {
+        let span = |life: Option<Life>| life.and_then(Life::span);
+        Self { idle: span(provider.refresh.idle), life: span(provider.refresh.lifetime) }
+    }
 }
 
 /// Why a provider refuses. `Display` says it in one line; what to do about it is for others to say.
@@ -65,10 +82,24 @@ pub enum Cause {
         /// How old the grant is.
         age: SignedDuration,
     },
-    /// Nobody used the grant for six months.
+    /// Nobody used the grant for longer than the provider allows.
     Idle {
         /// For how long nobody did.
         idle: SignedDuration,
+        /// How long it may rest.
+        limit: SignedDuration,
+    },
+    /// The refresh token has come to the end of its life, whatever was done with it.
+    OldToken {
+        /// How old it is.
+        age: SignedDuration,
+    },
+    /// What the provider's pages say of its error.
+    Told {
+        /// What it means.
+        means: String,
+        /// What to do about it.
+        hint: Option<String>,
     },
     /// The user, or a revocation of another token of the same client, has ended the grant.
     Revoked,
@@ -139,13 +170,18 @@ impl fmt::Display for Cause {
                     days(*age)
                 );
             }
-            Self::Idle { idle } => {
+            Self::Idle { idle, limit } => {
                 return write!(
                     f,
-                    "the login was not used for {}, and Google ends those that rest for 6 months",
-                    days(*idle)
+                    "the login was not used for {}, and the provider ends those that rest for {}",
+                    days(*idle),
+                    months(*limit)
                 );
             }
+            Self::OldToken { age } => {
+                return write!(f, "the login is {} old, and the provider ends it then", days(*age));
+            }
+            Self::Told { means, .. } => means,
             Self::Revoked => {
                 "access was removed in the settings of the account, or a login of the same client was revoked"
             }
@@ -201,6 +237,9 @@ pub fn diagnose(error: &ServerError, facts: &Facts<'_>) -> Vec<Cause> {
 
 /// The cause, where the server says it.
 fn told(error: &ServerError) -> Option<Cause> {
+    if let Some(known) = &error.known {
+        return Some(Cause::Told { means: known.means.clone(), hint: known.hint.clone() });
+    }
     let words = words(error);
     let says = |text: &str| words.contains(text);
     let cause = match error.error.as_str() {
@@ -254,6 +293,7 @@ fn ranked(facts: &Facts<'_>) -> Vec<Cause> {
     causes.extend(testing_app(facts));
     causes.extend(time_limit(facts));
     causes.extend(idle(facts));
+    causes.extend(old_token(facts));
     if facts.rotated_at.is_some() {
         causes.push(Cause::UsedElsewhere);
     }
@@ -306,8 +346,18 @@ fn time_limit(facts: &Facts<'_>) -> Option<Cause> {
 }
 
 fn idle(facts: &Facts<'_>) -> Option<Cause> {
-    let idle = idle_time(facts)?;
-    (is_google(facts) && idle >= IDLE_LIFE).then_some(Cause::Idle { idle })
+    let (idle, limit) = (idle_time(facts)?, facts.limits.idle?);
+    (idle >= limit).then_some(Cause::Idle { idle, limit })
+}
+
+fn old_token(facts: &Facts<'_>) -> Option<Cause> {
+    let age = facts.now.duration_since(token_since(facts)?);
+    (age >= facts.limits.life? - SLACK).then_some(Cause::OldToken { age })
+}
+
+/// Since when the refresh token is what it is.
+fn token_since(facts: &Facts<'_>) -> Option<Timestamp> {
+    facts.rotated_at.max(facts.obtained_at)
 }
 
 fn idle_time(facts: &Facts<'_>) -> Option<SignedDuration> {
@@ -385,7 +435,8 @@ fn from_the_future(facts: &Facts<'_>) -> Option<Warning> {
 }
 
 fn ends_soon(facts: &Facts<'_>) -> Option<Warning> {
-    let expires_at = facts.expires_at?;
+    let by_habit = || token_since(facts)?.checked_add(facts.limits.life?).ok();
+    let expires_at = facts.expires_at.or_else(by_habit)?;
     let left = expires_at.duration_since(facts.now);
     (left <= END_NOTICE).then_some(Warning::EndsSoon { expires_at, left })
 }
@@ -398,9 +449,17 @@ fn ends_if_testing(facts: &Facts<'_>) -> Option<Warning> {
 }
 
 fn resting(facts: &Facts<'_>) -> Option<Warning> {
-    let idle = idle_time(facts)?;
-    let ends_at = facts.now.checked_add(IDLE_LIFE - idle).ok()?;
-    (is_google(facts) && idle >= IDLE_LIFE - IDLE_NOTICE).then_some(Warning::Resting { ends_at, idle })
+    let (idle, limit) = (idle_time(facts)?, facts.limits.idle?);
+    let ends_at = facts.now.checked_add(limit - idle).ok()?;
+    // Of a short limit, one sixth: a login that is used each day is not to be warned about.
+    let notice = IDLE_NOTICE.min(limit / 6);
+    (idle >= limit - notice).then_some(Warning::Resting { ends_at, idle })
+}
+
+/// Months where it is some of them, else days.
+fn months(span: SignedDuration) -> String {
+    let days = span.as_hours() / 24;
+    if days >= 60 { counted((days + 15) / 30, "month") } else { counted(days, "day") }
 }
 
 fn days(span: SignedDuration) -> String {

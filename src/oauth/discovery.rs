@@ -22,6 +22,8 @@ pub struct Metadata {
     pub auth_methods: Option<Vec<String>>,
     /// Whether every authorization response names the issuer (RFC 9207, 3).
     pub issuer_in_response: bool,
+    /// Whether it rules out PKCE with S256.
+    pub without_pkce: bool,
     /// What can be asked for, as far as it says.
     pub scopes_supported: Vec<String>,
 }
@@ -71,7 +73,7 @@ fn host_of(url: &Url) -> Option<String> {
 /// # Errors
 ///
 /// [`Error::Policy`] if the answer is another issuer's, if an endpoint is not one that secrets may be
-/// sent to, or if PKCE with S256 is ruled out. [`Error::Nonsense`] if it is no such document. Else the
+/// sent to. [`Error::Nonsense`] if it is no such document. Else the
 /// errors of the network.
 pub fn discover(
     http: &dyn Http,
@@ -141,7 +143,6 @@ fn document(response: &Response, issuer: &Url) -> Result<Members, Error> {
 
 fn read(members: &Members, issuer: &str, insecure_loopback: bool) -> Result<Metadata, Error> {
     check_issuer(members, issuer)?;
-    check_pkce(members)?;
     let endpoint = |key: &str| endpoint(members, key, insecure_loopback);
     let required = |key: &str| {
         endpoint(key)?.ok_or_else(|| Error::policy(format!("the discovery document names no {key}")))
@@ -156,6 +157,7 @@ fn read(members: &Members, issuer: &str, insecure_loopback: bool) -> Result<Meta
             device_authorization: endpoint("device_authorization_endpoint")?,
             jwks: endpoint("jwks_uri")?,
         },
+        without_pkce: rules_out_pkce(members),
         auth_methods: texts(members, "token_endpoint_auth_methods_supported"),
         issuer_in_response: matches!(
             members.get("authorization_response_iss_parameter_supported"),
@@ -177,14 +179,10 @@ fn check_issuer(members: &Members, issuer: &str) -> Result<(), Error> {
     }
 }
 
-/// Who says nothing gets S256 all the same (RFC 9700, 2.1.1); who rules it out gets no login.
-fn check_pkce(members: &Members) -> Result<(), Error> {
-    match texts(members, "code_challenge_methods_supported") {
-        Some(methods) if !methods.iter().any(|method| method == "S256") => {
-            Err(Error::policy("the provider does not offer PKCE with S256"))
-        }
-        _ => Ok(()),
-    }
+/// Who says nothing gets S256 all the same (RFC 9700, 2.1.1); who rules it out gets no login, unless the user agrees.
+fn rules_out_pkce(members: &Members) -> bool {
+    let methods = texts(members, "code_challenge_methods_supported");
+    methods.is_some_and(|methods| !methods.iter().any(|method| method == "S256"))
 }
 
 fn endpoint(members: &Members, key: &str, insecure_loopback: bool) -> Result<Option<Url>, Error> {

@@ -8,6 +8,8 @@ use secrecy::SecretString;
 
 use super::device::NotYet;
 use super::{Obstacle, TransportError};
+use crate::domain::Provider;
+use crate::domain::provider::KnownError;
 
 /// Longest text of a server that is shown, in characters.
 const SERVER_TEXT: usize = 300;
@@ -146,12 +148,22 @@ pub struct ServerError {
     pub status: u16,
     /// What time it was at the server, if it has said so.
     pub date: Option<Timestamp>,
+    /// What the provider's pages say of it, where they say more than the RFC.
+    pub known: Option<Box<KnownError>>,
 }
 
 impl ServerError {
     /// An error with nothing but a code.
     pub fn new(error: &str, status: u16) -> Self {
-        Self { error: printable(error, 100), description: None, subtype: None, uri: None, status, date: None }
+        Self {
+            error: printable(error, 100),
+            description: None,
+            subtype: None,
+            uri: None,
+            status,
+            date: None,
+            known: None,
+        }
     }
 
     /// The same error with this description.
@@ -169,6 +181,23 @@ impl ServerError {
     /// The same error, told at this time by the server's clock.
     pub fn at(mut self, date: Option<Timestamp>) -> Self {
         self.date = date;
+        self
+    }
+
+    /// The same error with what `provider` says of it: what it means, and which error of RFC 6749 it is.
+    pub(super) fn known_to(mut self, provider: &Provider) -> Self {
+        let found = provider.errors.iter().find(|known| known.is(&self.error, self.description.as_deref()));
+        let Some(known) = found else { return self };
+        if let Some(same) = known.same_as {
+            let told = std::mem::replace(&mut self.error, same.as_str().to_owned());
+            let description = self.description.take();
+            self.description = match description {
+                description if told == self.error => description,
+                Some(description) => Some(format!("{told}: {description}")),
+                None => Some(told),
+            };
+        }
+        self.known = Some(Box::new(known.clone()));
         self
     }
 

@@ -12,7 +12,8 @@ use url::{Host, Url, form_urlencoded};
 use zeroize::Zeroizing;
 
 use super::{
-    Authorization, Cause, Error, Http, Method, Obstacle, Request, Response, TransportError, obstacle,
+    Authorization, Cause, Error, Http, Method, Obstacle, Own, Request, Response, TransportError, Verb,
+    obstacle,
 };
 
 /// Longest body that is read, in bytes. Token answers have some kilobytes.
@@ -162,14 +163,34 @@ fn prepare(client: &Client, request: &Request) -> RequestBuilder {
         Method::PostJson(text) => {
             client.post(url).header(CONTENT_TYPE, "application/json").body(text.expose_secret().to_owned())
         }
+        Method::Own(own) => own_request(client, url, own),
     };
-    let builder = builder.timeout(request.timeout).header(ACCEPT, "application/json");
+    let builder = builder.timeout(request.timeout);
+    let builder = match &request.method {
+        Method::Own(own) if own.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) => {
+            builder
+        }
+        _ => builder.header(ACCEPT, "application/json"),
+    };
     match &request.authorization {
         // RFC 6749, 2.3.1: id and secret are form-encoded before they are joined.
         Some(Authorization::Basic { id, secret }) => {
             builder.basic_auth(form_encoded(id).as_str(), Some(form_encoded(secret.expose_secret()).as_str()))
         }
         Some(Authorization::Bearer(token)) => builder.bearer_auth(token.expose_secret()),
+        None => builder,
+    }
+}
+
+fn own_request(client: &Client, url: Url, own: &Own) -> RequestBuilder {
+    let builder = match own.verb {
+        Verb::Get => client.get(url),
+        Verb::Post => client.post(url),
+        Verb::Delete => client.delete(url),
+    };
+    let builder = own.headers.iter().fold(builder, |builder, (name, value)| builder.header(name, value));
+    match &own.json {
+        Some(json) => builder.header(CONTENT_TYPE, "application/json").body(json.expose_secret().to_owned()),
         None => builder,
     }
 }

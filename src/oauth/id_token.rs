@@ -124,8 +124,12 @@ pub(super) fn email(claims: &Members) -> Option<String> {
         _ => false,
     };
     let email = claims.text("email").filter(|_| !is_disowned)?;
-    let is_plain = email.contains('@') && printable(email, MAX_EMAIL) == email && !email.contains(' ');
-    is_plain.then(|| email.to_owned())
+    is_email(email).then(|| email.to_owned())
+}
+
+/// Whether `text` can be shown as an address.
+pub(super) fn is_email(text: &str) -> bool {
+    text.contains('@') && printable(text, MAX_EMAIL) == text && !text.contains(' ')
 }
 
 /// An ID token, taken apart.
@@ -179,8 +183,24 @@ impl Decoded<'_> {
 
 fn check_issuer(claims: &Members, issuer: &str) -> Result<(), Error> {
     match claims.text("iss") {
-        Some(named) if named == issuer || (issuer, named) == GOOGLE => Ok(()),
+        Some(named) if fits(issuer, named) || (issuer, named) == GOOGLE => Ok(()),
         _ => Err(Error::policy("the ID token is from another issuer")),
+    }
+}
+
+/// Whether `named` is `issuer`, where `/*` stands for one segment of a path: who serves many organisations may
+/// name the one that the user belongs to.
+fn fits(issuer: &str, named: &str) -> bool {
+    let is_word = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+    };
+    match issuer.split_once("/*") {
+        None => issuer == named,
+        Some((before, after)) => named
+            .strip_prefix(before)
+            .and_then(|rest| rest.strip_prefix('/'))
+            .and_then(|rest| rest.strip_suffix(after))
+            .is_some_and(is_word),
     }
 }
 

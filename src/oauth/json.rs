@@ -25,6 +25,25 @@ impl Value {
     }
 }
 
+impl Value {
+    /// The members, if it is an object.
+    pub(super) fn object(&self) -> Option<&Members> {
+        match self {
+            Self::Object(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    /// The value one step below (RFC 6901, 4).
+    fn below(&self, step: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => members.get(step),
+            Self::List(list) => list.get(step.parse::<usize>().ok()?),
+            _ => None,
+        }
+    }
+}
+
 /// The members of an object in the order in which they were sent.
 #[derive(Default)]
 pub(crate) struct Members {
@@ -42,6 +61,14 @@ impl Members {
     /// Whether there is a member called `key`, `null` or not.
     pub(super) fn names(&self, key: &str) -> bool {
         self.list.iter().any(|(name, _)| name.as_str() == key)
+    }
+
+    /// The value where the JSON pointer `place` leads (RFC 6901). `null` counts as absent.
+    pub(super) fn at(&self, place: &str) -> Option<&Value> {
+        let mut steps = place.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
+        let first = self.get(&steps.next()?)?;
+        let found = steps.try_fold(first, |value, step| value.below(&step))?;
+        Some(found).filter(|value| !matches!(value, Value::Null))
     }
 
     /// The text called `key`, if there is one and it is a text.

@@ -70,10 +70,32 @@ pub enum Method {
     PostForm(Vec<(&'static str, SecretString)>),
     /// Sends a JSON text, for the few endpoints that are no OAuth endpoints themselves.
     PostJson(SecretString),
+    /// Whatever a provider wants where there is no rule for all.
+    Own(Own),
+}
+
+/// A request in a provider's own way. `Debug` shows no secret.
+#[derive(Debug)]
+pub struct Own {
+    /// The method.
+    pub verb: Verb,
+    /// The JSON that is sent along.
+    pub json: Option<SecretString>,
+    /// Header fields besides the usual ones, checked when the provider's file was read.
+    pub headers: Vec<(String, String)>,
+}
+
+/// The methods of [`Own`] requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Verb {
+    Get,
+    Post,
+    Delete,
 }
 
 /// The `Authorization` header. `Debug` shows no secret.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Authorization {
     /// A client with its secret, both as they are stored: who sends them form-encodes them first

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
+use url::Url;
 
 use super::token_endpoint::{self, Credentials};
-use super::{Error, Http, Response, json};
+use super::{Authorization, Error, Http, Method, Own, Request, Response, Verb, json};
+use crate::domain::provider::RevocationStyle;
 
 /// Which kind of token is given back (RFC 7009, 2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +59,46 @@ pub fn revoke(
     let Some(url) = credentials.binding.revocation_endpoint.clone() else {
         return Ok(Outcome::NoEndpoint);
     };
+    match credentials.provider.revoke.style {
+        RevocationStyle::None => return Ok(Outcome::NoEndpoint),
+        RevocationStyle::Rfc7009 => {}
+        style => return revoke_in_own_way(http, style, credentials, url, token, timeout),
+    }
     let form = vec![("token", token.clone()), ("token_type_hint", kind.hint().into())];
     let (request, response) = token_endpoint::post(http, credentials, url, form, timeout)?;
     judge(&response, &token_endpoint::sent_secrets(&request))
+}
+
+/// As providers have it that do not have RFC 7009.
+fn revoke_in_own_way(
+    http: &dyn Http,
+    style: RevocationStyle,
+    credentials: &Credentials<'_>,
+    url: Url,
+    token: &SecretString,
+    timeout: Duration,
+) -> Result<Outcome, Error> {
+    let id = credentials.binding.client_id.clone().unwrap_or_default();
+    let basic = credentials.secret.map(|secret| Authorization::Basic { id, secret: secret.clone() });
+    let json = |name: &'static str| Some(token_endpoint::json_of(&vec![(name, token.clone())]));
+    let (verb, json, authorization) = match style {
+        // <https://docs.github.com/en/rest/apps/oauth-applications>
+        RevocationStyle::Github => (Verb::Delete, json("access_token"), basic),
+        RevocationStyle::Json => (Verb::Post, json("token"), basic),
+        _ => (Verb::Post, None, Some(Authorization::Bearer(token.clone()))),
+    };
+    let method = Method::Own(Own { verb, json, headers: Vec::new() });
+    let request = Request { method, url, authorization, timeout };
+    let response = http.send(&request)?;
+    let mut sent = token_endpoint::sent_secrets(&request);
+    sent.push(token);
+    match (style, response.status) {
+        // Of a token that it does not know, GitHub says that there is none, or that it makes no sense.
+        (RevocationStyle::Github, 404 | 422) => Ok(Outcome::Unknown),
+        // The token is no good any more, so it cannot ask for its own end.
+        (RevocationStyle::Bearer, 401) => Ok(Outcome::Unknown),
+        _ => judge(&response, &sent),
+    }
 }
 
 /// What the answer means. An error member counts first, whatever the status; the rest of the body says
@@ -75,8 +114,10 @@ fn judge(response: &Response, sent: &[&SecretString]) -> Result<Outcome, Error> 
     }
     let (members, _) = json::salvage(&response.body);
     match token_endpoint::server_error(&members, status, sent) {
-        // Google's word for a token that is unknown, or revoked already.
-        Some(error) if error.error == "invalid_token" => Ok(Outcome::Unknown),
+        // The words of Google and Slack for a token that is unknown, or revoked already.
+        Some(error) if matches!(error.error.as_str(), "invalid_token" | "invalid_auth" | "token_revoked") => {
+            Ok(Outcome::Unknown)
+        }
         Some(error) if error.error == "unsupported_token_type" => Ok(Outcome::Unsupported),
         Some(error) => Err(token_endpoint::weigh(error, response)),
         None if response.is_success() => Ok(Outcome::Revoked),

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-use super::{Authorization, Http, Method, Request, Response, TransportError};
+use super::{Authorization, Http, Method, Own, Request, Response, TransportError};
 
 /// Answers one request after the other, and remembers them.
 pub(super) struct Script {
@@ -53,6 +53,7 @@ fn seen(request: &Request) -> Sent {
             form.iter().map(|(name, value)| ((*name).to_owned(), value.expose_secret().to_owned())).collect()
         }
         Method::PostJson(text) => vec![("".to_owned(), text.expose_secret().to_owned())],
+        Method::Own(own) => own_fields(own),
         Method::Get => Vec::new(),
     };
     let authorization = request.authorization.as_ref().map(|authorization| match authorization {
@@ -76,4 +77,11 @@ pub(super) fn answer(status: u16, body: &str) -> Response {
 /// An answer that leads elsewhere.
 pub(super) fn redirect(to: &str) -> Response {
     Response { location: Some(to.to_owned()), ..answer(302, "") }
+}
+
+/// The verb, the header fields, and the body under no name.
+fn own_fields(own: &Own) -> Vec<(String, String)> {
+    let verb = ("verb".to_owned(), format!("{:?}", own.verb));
+    let json = own.json.iter().map(|json| (String::new(), json.expose_secret().to_owned()));
+    std::iter::once(verb).chain(own.headers.clone()).chain(json).collect()
 }

@@ -8,10 +8,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::json::{self, Members, Value};
 use super::{Authorization, Error, Http, Method, Request, Response, ServerError, printable};
-use crate::domain::{Binding, ClientAuth, RedirectUri, Scopes};
+use crate::domain::provider::Body;
+use crate::domain::{Binding, ClientAuth, Provider, RedirectUri, Scopes};
 
 /// Who asks, and where. Both come from an opened seal, never from the document around it.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +22,8 @@ pub struct Credentials<'a> {
     pub binding: &'a Binding,
     /// The client secret, for a client that has one.
     pub secret: Option<&'a SecretString>,
+    /// How the provider wants to be asked, and how it answers.
+    pub provider: &'a Provider,
 }
 
 /// What the provider issued (RFC 6749, 5.1). `Debug` shows no token.
@@ -73,16 +77,16 @@ pub fn exchange_code(
     http: &dyn Http,
     credentials: &Credentials<'_>,
     code: &SecretString,
-    verifier: &SecretString,
+    verifier: Option<&SecretString>,
     redirect_uri: &RedirectUri,
     timeout: Duration,
 ) -> Result<TokenAnswer, Error> {
-    let form = vec![
+    let mut form = vec![
         ("grant_type", "authorization_code".into()),
         ("code", code.clone()),
-        ("code_verifier", verifier.clone()),
         ("redirect_uri", redirect_uri.text().into()),
     ];
+    form.extend(verifier.map(|verifier| ("code_verifier", verifier.clone())));
     ask(http, credentials, form, timeout)
 }
 
@@ -131,7 +135,7 @@ pub fn jwt_bearer_id_token(
 ) -> Result<SecretString, Error> {
     let url = credentials.binding.token_endpoint.clone().ok_or_else(|| unnamed("token endpoint"))?;
     let (request, response) = post(http, credentials, url, assertion_form(assertion), timeout)?;
-    let members = judge_error(&response, &sent_secrets(&request))?.0;
+    let members = judge_error(&response, &sent_secrets(&request), credentials.provider)?.0;
     let token = members.text("id_token").filter(|text| is_token(text));
     token.map(SecretString::from).ok_or_else(|| Error::nonsense("the token answer has no ID token"))
 }
@@ -151,7 +155,7 @@ fn ask(
     timeout: Duration,
 ) -> Result<TokenAnswer, Error> {
     let (request, response) = post_token(http, credentials, form, timeout)?;
-    judge(&response, &sent_secrets(&request))
+    judge(&response, &sent_secrets(&request), credentials.provider)
 }
 
 /// Sends a form to the token endpoint.
@@ -176,9 +180,38 @@ pub(super) fn post(
     let binding = credentials.binding;
     let client_id = binding.client_id.as_deref().ok_or_else(|| unnamed("client"))?;
     let authorization = authenticate(&mut form, client_id, binding.client_auth, credentials.secret);
+    let json = (credentials.provider.token_request.body == Body::Json).then(|| json_of(&form));
     let request = Request { method: Method::PostForm(form), url, authorization, timeout };
-    let response = http.send(&request)?;
+    let response = match json {
+        None => http.send(&request)?,
+        // What is returned is still the form, in which each secret stands by itself.
+        Some(json) => http.send(&with_json(&request, json))?,
+    };
     Ok((request, response))
+}
+
+fn with_json(request: &Request, json: SecretString) -> Request {
+    let authorization = request.authorization.clone();
+    Request {
+        method: Method::PostJson(json),
+        url: request.url.clone(),
+        authorization,
+        timeout: request.timeout,
+    }
+}
+
+/// The same fields as an object, for providers that want that.
+pub(super) fn json_of(form: &Form) -> SecretString {
+    let text = |text: &str| Zeroizing::new(serde_json::to_string(text).expect("a text is JSON"));
+    let mut object = Zeroizing::new(String::from("{"));
+    for (place, (name, value)) in form.iter().enumerate() {
+        object.push_str(if place == 0 { "" } else { "," });
+        object.push_str(&text(name));
+        object.push(':');
+        object.push_str(&text(value.expose_secret()));
+    }
+    object.push('}');
+    SecretString::from(object.as_str())
 }
 
 fn unnamed(what: &str) -> Error {
@@ -222,13 +255,21 @@ pub(super) fn sent_secrets(request: &Request) -> Vec<&SecretString> {
 }
 
 /// What the answer as a whole means.
-pub(super) fn judge(response: &Response, sent: &[&SecretString]) -> Result<TokenAnswer, Error> {
-    let (members, is_whole) = judge_error(response, sent)?;
-    answer::read(&members, is_whole, response.date)
+pub(super) fn judge(
+    response: &Response,
+    sent: &[&SecretString],
+    provider: &Provider,
+) -> Result<TokenAnswer, Error> {
+    let (members, is_whole) = judge_error(response, sent, provider)?;
+    answer::read(&members, is_whole, response.date, provider)
 }
 
 /// The members of a success, and whether they are all. An error member counts first, whatever the status.
-fn judge_error(response: &Response, sent: &[&SecretString]) -> Result<(Members, bool), Error> {
+fn judge_error(
+    response: &Response,
+    sent: &[&SecretString],
+    provider: &Provider,
+) -> Result<(Members, bool), Error> {
     let status = response.status;
     if response.is_redirect() {
         return Err(redirected("token", status));
@@ -238,7 +279,7 @@ fn judge_error(response: &Response, sent: &[&SecretString]) -> Result<(Members, 
         return Err(Error::Unavailable { status, retry_after: response.retry_after });
     }
     if let Some(error) = server_error(&members, status, sent) {
-        return Err(weigh(error, response));
+        return Err(weigh(error.known_to(provider), response));
     }
     if response.is_success() {
         return Ok((members, is_whole));

@@ -69,7 +69,8 @@ pub fn add_profile(
         }
         Some(request) => {
             ctx.store.prove_writable()?;
-            consent(ctx, &plan.profile, &plan.candidate, request, |consented| {
+            let provider = vault.provider(&plan.candidate.facts.provider);
+            consent(ctx, &provider, &plan.profile, &plan.candidate, request, |consented| {
                 let _lock = vault.lock(ctx, Access::Exclusive)?;
                 let party = plan.party(ctx, vault)?;
                 login::exchange(ctx, vault, party, consented, request.replace_account)
@@ -105,7 +106,7 @@ impl Plan {
         mint::check_client(&candidate.facts, &GrantType::AuthorizationCode)?;
         let provider = candidate.facts.provider.clone();
         let scopes: Vec<String> = new.scopes.iter().chain(more).cloned().collect();
-        let asked = asked_scopes(&candidate.facts, &Scopes::default(), &scopes)?;
+        let asked = asked_scopes(&vault.provider(&provider), &candidate.facts, &Scopes::default(), &scopes)?;
         let profile = Profile {
             name: new.name,
             provider,
@@ -164,7 +165,7 @@ pub(super) fn choose_client(
         }
         ClientChoice::New(new) => {
             let was_named = new.name.is_some();
-            let (facts, secret) = clients::resolve(ctx, vault, *new)?;
+            let (facts, secret) = clients::resolve(ctx, Some(vault), *new)?;
             let candidate = match clients::find_same(ctx, vault, &facts, secret.as_ref())? {
                 Some(stored) => Candidate::stored(vault, stored)?,
                 None => clients::candidate(ctx, facts, secret, was_named)?,

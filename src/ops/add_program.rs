@@ -248,6 +248,7 @@ fn first_token(ctx: Context<'_>, vault: &Unlocked, plan: &mut Plan) -> Result<Ac
 fn ask(ctx: Context<'_>, vault: &Unlocked, plan: &Plan) -> Result<AccessToken, Error> {
     let client = &plan.candidate.facts;
     let applicant = Applicant {
+        provider: vault.provider(&client.provider),
         binding: client.binding(),
         secret: plan.candidate.secret.clone(),
         key_id: client.key_id.clone(),

@@ -35,6 +35,8 @@ pub struct NewClient {
     pub key: Option<mint::KeyFacts>,
     /// What kind of app it was made for, if that is known.
     pub kind: Option<client_file::Kind>,
+    /// Whether a login without PKCE is fine, with a server that says it has none.
+    pub allow_no_pkce: bool,
 }
 
 impl NewClient {
@@ -50,6 +52,7 @@ impl NewClient {
             insecure_loopback: false,
             key: None,
             kind: Some(file.kind),
+            allow_no_pkce: false,
         }
     }
 }
@@ -170,6 +173,9 @@ pub(super) fn resolve<'a>(
     ] {
         url.map_or(Ok(()), |url| check_url(url, new.insecure_loopback))?;
     }
+    if new.secret.is_none() && !facts.may_be_public {
+        return Err(super::providers::Error::NeedsSecret { provider: facts.title }.into());
+    }
     let auth = if new.secret.is_none() { ClientAuth::None } else { new.auth.unwrap_or(facts.auth) };
     let client = Client {
         name: new.name.unwrap_or(facts.name),
@@ -184,6 +190,7 @@ pub(super) fn resolve<'a>(
         issuer_in_response: facts.issuer_in_response,
         offline_scope: facts.offline_scope,
         key_id: new.key.map(|key| key.id),
+        pinned: facts.pinned,
         key_id_next: None,
         key_id_previous: None,
         secret_set_at: new.secret.is_some().then(|| ctx.clock.now()),
@@ -253,7 +260,7 @@ pub fn add(ctx: Context<'_>, vault: &Unlocked, new: NewClient) -> Result<Client,
     if let Some(name) = &new.name {
         ctx.audit.client(name);
     }
-    let (facts, secret) = resolve(ctx, vault, new)?;
+    let (facts, secret) = resolve(ctx, Some(vault), new)?;
     let _lock = vault.lock(ctx, Access::Exclusive)?;
     rename::finish(ctx, vault)?;
     if let Some(stored) = find_same(ctx, vault, &facts, secret.as_ref())? {

@@ -10,16 +10,21 @@ use url::Url;
 
 use super::clients::Candidate;
 use super::device::{self, Claim, Invitation};
-use super::{Context, Error};
-use crate::domain::{Client, Profile, Scopes};
-use crate::oauth::authorization::{Answer, Consent, Flow};
+use super::{Context, Error, providers};
+use crate::domain::provider::{Loopback, LoopbackHost, PkceSupport, RedirectRules};
+use crate::domain::{Client, Profile, Provider, RedirectUri, Scopes};
+use crate::oauth::authorization::{Answer, Consent, Flow, Wording};
 use crate::oauth::callback::{Callback, Cancel, Listener, Outcome, Responder};
 use crate::oauth::{self, provider};
 
 /// The scopes of a login: those of the profile, those asked for now, what is needed to know whose
 /// account it is, and what makes the grant last.
-pub(super) fn asked_scopes(client: &Client, known: &Scopes, more: &[String]) -> Result<Scopes, Error> {
-    let provider = provider::get(&client.provider);
+pub(super) fn asked_scopes(
+    provider: &Provider,
+    client: &Client,
+    known: &Scopes,
+    more: &[String],
+) -> Result<Scopes, Error> {
     let mut scopes = known.clone();
     let named =
         more.iter().flat_map(|text| text.split_whitespace()).map(|scope| provider.expand_scope(scope));
@@ -127,19 +132,23 @@ impl Consented<'_> {
 /// device code as often as the user takes.
 pub(super) fn consent(
     ctx: Context<'_>,
+    provider: &Provider,
     profile: &Profile,
     candidate: &Candidate,
     request: &Request<'_>,
     finish: impl FnMut(&Consented<'_>) -> Result<Profile, Error>,
 ) -> Result<Profile, Error> {
     match request.way {
-        Way::Browser { patience } => through_browser(profile, &candidate.facts, request, patience, finish),
+        Way::Browser { patience } => {
+            through_browser(provider, profile, &candidate.facts, request, patience, finish)
+        }
         Way::Device { patience } => device::consent(ctx, profile, candidate, request, patience, finish),
     }
 }
 
 /// The browser is told how the exchange of its code went.
 fn through_browser(
+    provider: &Provider,
     profile: &Profile,
     client: &Client,
     request: &Request<'_>,
@@ -147,26 +156,28 @@ fn through_browser(
     mut finish: impl FnMut(&Consented<'_>) -> Result<Profile, Error>,
 ) -> Result<Profile, Error> {
     // Bound before the URL is made: nobody else can take the port in between.
-    let listener = Listener::bind(client.redirect_uri.as_ref())?;
-    let hint = profile.account.label().map(str::to_owned);
-    let mut extra =
-        provider::get(&profile.provider).consent_parameters(hint.is_some(), &profile.scopes.asked);
+    let back = Back::of(provider, client)?;
+    let hint =
+        profile.account.label().filter(|_| provider.authorization_request.login_hint).map(str::to_owned);
+    let mut extra = provider.consent_parameters(profile.account.label().is_some(), &profile.scopes.asked);
     if request.renews && !extra.iter().any(|(name, _)| name == "prompt") {
         // OpenID Connect Core, 3.1.2.1. Who does not know it ignores it (RFC 6749, 3.1).
         extra.push(("prompt".to_owned(), "consent".to_owned()));
     }
-    let consent = Consent { scopes: profile.scopes.asked.clone(), extra, login_hint: hint };
-    let flow = Flow::begin(client, &consent, listener.redirect_uri().clone());
+    let without_pkce = client.pinned.without_pkce || provider.pkce.support == PkceSupport::Refused;
+    let wording = Wording { provider: Some(provider), without_pkce };
+    let consent = Consent { scopes: profile.scopes.asked.clone(), extra, login_hint: hint, wording };
+    let flow = Flow::begin(client, &consent, back.redirect_uri().clone());
     log::debug!("consent at {}", client.endpoints.authorization);
 
-    let redirect_uri = listener.redirect_uri().clone();
+    let redirect_uri = back.redirect_uri().clone();
     let way = WayThere {
         url: flow.url(),
         redirect_uri: &redirect_uri,
         browser: profile.browser.as_deref(),
         offers_device: device::is_offered(client, &profile.scopes.asked),
     };
-    let (code, responder) = wait(&flow, listener, &way, request.courier, patience)?;
+    let (code, responder) = wait(&flow, back, &way, request.courier, patience)?;
     let result = code.map_err(Error::from).and_then(|code| finish(&Consented::Browser { flow: &flow, code }));
     if let Some(responder) = responder {
         responder.finish(&outcome(&result));
@@ -186,6 +197,51 @@ fn outcome(result: &Result<Profile, Error>) -> Outcome {
     }
 }
 
+/// How the browser's answer comes to us.
+enum Back {
+    /// To a port of this machine.
+    Listener(Listener),
+    /// To a page elsewhere, from whose address bar the user copies it.
+    Paste(RedirectUri),
+}
+
+impl Back {
+    /// The way that the client has registered, or that the provider's rules leave.
+    fn of(provider: &Provider, client: &Client) -> Result<Self, Error> {
+        let rules = &provider.redirect;
+        let chosen = client.redirect_uri.clone().or_else(|| usual(rules));
+        match chosen {
+            Some(uri) if uri.scheme() == "https" => Ok(Self::Paste(uri)),
+            None if rules.loopback == Loopback::HttpsOnly => {
+                Err(providers::Error::NeedsHttps { provider: provider.title.clone() }.into())
+            }
+            uri => Ok(Self::Listener(Listener::bind(uri.as_ref())?)),
+        }
+    }
+
+    fn redirect_uri(&self) -> &RedirectUri {
+        match self {
+            Self::Listener(listener) => listener.redirect_uri(),
+            Self::Paste(uri) => uri,
+        }
+    }
+
+    fn wait(self, flow: &Flow, deadline: Instant, cancel: &Cancel) -> Result<Callback, oauth::Error> {
+        match self {
+            Self::Listener(listener) => listener.wait(flow, deadline, cancel),
+            Self::Paste(_) => cancel.wait(deadline),
+        }
+    }
+}
+
+/// What a provider's rules want where no redirect URI was named: the one port that is registered, or any port of
+/// a machine that is called by its name.
+fn usual(rules: &RedirectRules) -> Option<RedirectUri> {
+    let any_port = (rules.host == LoopbackHost::Name).then(|| "http://localhost:0/".to_owned());
+    let uri = rules.registered().or(any_port.filter(|_| rules.loopback == Loopback::AnyPort))?;
+    Some(uri.parse().expect("a host and a port make a URL"))
+}
+
 enum Event {
     Callback(Result<Callback, oauth::Error>),
     Pasted(SecretString),
@@ -196,7 +252,7 @@ type Arrived = (Result<SecretString, oauth::Error>, Option<Responder>);
 /// Waits for the browser and for a pasted address, whichever comes first.
 fn wait(
     flow: &Flow,
-    listener: Listener,
+    back: Back,
     way: &WayThere<'_>,
     courier: &dyn Courier,
     patience: Duration,
@@ -208,7 +264,7 @@ fn wait(
         let callback = events.clone();
         let cancelled = &cancel;
         scope.spawn(move || {
-            let result = listener.wait(flow, deadline, cancelled);
+            let result = back.wait(flow, deadline, cancelled);
             let _ = callback.send(Event::Callback(result));
         });
         let pasted = forward_pasted(events);

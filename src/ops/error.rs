@@ -65,6 +65,9 @@ pub enum Error {
     /// A copy to leave with is not made.
     #[error(transparent)]
     Export(#[from] super::export::Error),
+    /// A provider cannot be had, added or removed.
+    #[error(transparent)]
+    Provider(#[from] super::providers::Error),
     /// A document is refused.
     #[error("{document} cannot be trusted")]
     Document {

@@ -221,7 +221,7 @@ impl Turn<'_> {
     /// A new one.
     fn fresh(&self, profile: Loaded<Profile>, uncertain: bool) -> Result<IdToken, OpsError> {
         if !profile.facts.grant_type.needs_person() {
-            let grant = refresh::usable_grant(self.ctx, &profile.facts)?;
+            let grant = refresh::usable_grant(self.ctx, self.vault, &profile.facts)?;
             let value = mint::id_token(self.ctx, self.vault, &profile.facts, &self.wanted.audience)?;
             return self.check_and_keep(&profile, &grant, value);
         }

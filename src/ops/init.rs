@@ -77,6 +77,7 @@ fn write(ctx: Context<'_>, id: VaultId, key: VaultKey, slot: KeySlot) -> Result<
         default_profile_name: None,
         rotation: None,
         compromised_at: None,
+        providers: Vec::new(),
     };
     let keys = KeyRing::of(key);
     let document = Draft::new(Format::Manifest, id.clone(), DocumentId::from_bytes(random_bytes()))

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use url::Url;
 
 use super::clients::Candidate;
 use super::consent::{Consented, Request, asked_scopes, consent};
@@ -11,7 +10,9 @@ use super::device::POLL_LIMIT;
 use super::new_consent::NewConsent;
 use super::refresh::ask_twice;
 use super::{Context, Error, Loaded, Unlocked, documents, mint, recover, rescue, successor};
-use crate::domain::{Account, Binding, ClientAuth, DocumentId, Profile, ProfileName, SealedField};
+use crate::domain::{
+    Account, Binding, Client, ClientAuth, DocumentId, Profile, ProfileName, Provider, SealedField,
+};
 use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
 use crate::oauth::{self, ServerError, id_token, userinfo};
 use crate::seal::{Draft, Format, Verified};
@@ -39,11 +40,12 @@ pub fn login(
     let (_, client) = vault.client(ctx, &profile.client)?;
     mint::check_person(&profile, Some(&client.facts))?;
     let candidate = Candidate::stored(vault, client)?;
-    profile.scopes.asked = asked_scopes(&candidate.facts, &profile.scopes.asked, request.scopes)?;
+    let provider = vault.provider(&candidate.facts.provider);
+    profile.scopes.asked = asked_scopes(&provider, &candidate.facts, &profile.scopes.asked, request.scopes)?;
     profile.browser = request.browser.map(str::to_owned).or(profile.browser);
     ctx.store.prove_writable()?;
 
-    consent(ctx, &profile, &candidate, request, |consented| {
+    consent(ctx, &provider, &profile, &candidate, request, |consented| {
         // Alone only if the client may have to be written too; else other profiles can go on.
         let access = if candidate.facts.client_auth_pinned { Access::Shared } else { Access::Exclusive };
         let _vault_lock = vault.lock(ctx, access)?;
@@ -184,14 +186,15 @@ pub(super) fn exchange(
     // From here on a Ctrl-C waits: the code works once.
     let _deferral = Deferral::begin();
 
-    let redeemed =
-        reserved.and_then(|reservation| match redeem_for(ctx, &mut party, consented, replace_account) {
+    let redeemed = reserved.and_then(|reservation| {
+        match redeem_for(ctx, vault, &mut party, consented, replace_account) {
             Ok((account, answer)) => Ok((reservation, account, answer)),
             Err(error) => {
                 reservation.discard();
                 Err(error)
             }
-        });
+        }
+    });
     match redeemed {
         Ok((reservation, account, answer)) => {
             party.client.mark(ctx);
@@ -242,28 +245,35 @@ fn note_proof(
 /// Spends the code, and sees whose it was.
 fn redeem_for(
     ctx: Context<'_>,
+    vault: &Unlocked,
     party: &mut Party,
     consented: &Consented<'_>,
     replace_account: bool,
 ) -> Result<(Account, TokenAnswer), Error> {
-    let answer = redeem(ctx, &mut party.client, consented)?;
+    let provider = vault.provider(&party.client.facts.provider);
+    let answer = redeem(ctx, &mut party.client, &provider, consented)?;
     if let Consented::Device(claim) = consented {
         claim.redeem();
     }
-    Ok((whose(ctx, party, consented, &answer, replace_account)?, answer))
+    Ok((whose(ctx, party, &provider, consented, &answer, replace_account)?, answer))
 }
 
 /// Spends the code. A client whose authentication is not pinned may prove itself the other way once,
 /// and what worked is pinned.
-fn redeem(ctx: Context<'_>, client: &mut Candidate, consented: &Consented<'_>) -> Result<TokenAnswer, Error> {
+fn redeem(
+    ctx: Context<'_>,
+    client: &mut Candidate,
+    provider: &Provider,
+    consented: &Consented<'_>,
+) -> Result<TokenAnswer, Error> {
     if let Some(accepted) = accepted(consented).filter(|accepted| other_auth(client) == Some(*accepted)) {
         client.facts.client_auth = accepted;
     }
-    let first = spend(ctx, client, consented);
+    let first = spend(ctx, client, provider, consented);
     let answer = match (first, other_auth(client)) {
         (Err(oauth::Error::Refused(server)), Some(other)) if server.error == "invalid_client" => {
             client.facts.client_auth = other;
-            let second = spend(ctx, client, consented);
+            let second = spend(ctx, client, provider, consented);
             second.map_err(|error| other_refused(error, server, consented))?
         }
         (Err(oauth::Error::Refused(server)), _) => return Err(Error::CodeRefused(server)),
@@ -288,10 +298,11 @@ fn other_refused(second: oauth::Error, first: ServerError, consented: &Consented
 fn spend(
     ctx: Context<'_>,
     client: &Candidate,
+    provider: &Provider,
     consented: &Consented<'_>,
 ) -> Result<TokenAnswer, oauth::Error> {
     let binding = client.facts.binding();
-    let credentials = Credentials { binding: &binding, secret: client.secret.as_ref() };
+    let credentials = Credentials { binding: &binding, secret: client.secret.as_ref(), provider };
     match consented {
         Consented::Browser { flow, code } => ask_twice(ctx, |timeout| {
             let (verifier, redirect_uri) = (flow.verifier(), flow.redirect_uri());
@@ -334,12 +345,13 @@ pub(super) fn other_auth(client: &Candidate) -> Option<ClientAuth> {
 fn whose(
     ctx: Context<'_>,
     party: &Party,
+    provider: &Provider,
     consented: &Consented<'_>,
     answer: &TokenAnswer,
     replace_account: bool,
 ) -> Result<Account, Error> {
     let expected = &party.facts.account;
-    let found = reported(ctx, party, consented, answer)?;
+    let found = reported(ctx, party, provider, consented, answer)?;
     if found.is_unknown() {
         // A provider that names nobody leaves what the user said, unless it has named somebody before.
         return if expected.subject.is_none() || replace_account {
@@ -358,6 +370,7 @@ fn whose(
 fn reported(
     ctx: Context<'_>,
     party: &Party,
+    provider: &Provider,
     consented: &Consented<'_>,
     answer: &TokenAnswer,
 ) -> Result<Account, Error> {
@@ -365,29 +378,28 @@ fn reported(
     let mut account = Account::default();
     if let Some(id_token) = &answer.id_token {
         let expectation = id_token::Expectation {
-            issuer: &client.issuer,
+            issuer: provider.id_token_issuer().unwrap_or(&client.issuer),
             client_id: &client.client_id,
             nonce: consented.nonce(),
             now: Some(ctx.clock.now()),
         };
         account = id_token::claims(id_token, &expectation)?;
     }
-    match &client.endpoints.userinfo {
-        Some(url) if account.email.is_none() => ask_userinfo(ctx, url, account, answer),
-        _ => Ok(account),
-    }
+    if account.email.is_none() { ask(ctx, provider, client, account, answer) } else { Ok(account) }
 }
 
 /// OpenID Connect Core, 5.3.2: userinfo counts only if its subject is the ID token's.
-fn ask_userinfo(
+fn ask(
     ctx: Context<'_>,
-    url: &Url,
+    provider: &Provider,
+    client: &Client,
     account: Account,
     answer: &TokenAnswer,
 ) -> Result<Account, Error> {
-    match userinfo::userinfo(ctx.http, url, &answer.access_token, USERINFO_LIMIT) {
-        Ok(found) if account.subject.is_none() || account.subject == found.subject => Ok(found),
-        Ok(found) => Err(Error::OtherAccount { expected: account, found }),
+    match userinfo::account(ctx.http, provider, client, &answer.access_token, USERINFO_LIMIT) {
+        Ok(None) => Ok(account),
+        Ok(Some(found)) if account.subject.is_none() || account.subject == found.subject => Ok(found),
+        Ok(Some(found)) => Err(Error::OtherAccount { expected: account, found }),
         // Without a scope for it, userinfo refuses; then the ID token alone must do.
         Err(oauth::Error::Refused(server)) => {
             log::debug!("userinfo gives nothing: {server}");

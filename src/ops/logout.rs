@@ -5,7 +5,6 @@ use super::siblings::{self, Circle};
 use super::turn::in_turn;
 use super::{Context, Error, Loaded, Notice, Unlocked, cache, documents, recover, rescue};
 use crate::domain::{Profile, ProfileName, SealedField};
-use crate::oauth::provider;
 use crate::oauth::revocation::Outcome;
 use crate::store::{Access, Expected, Name, Target};
 use crate::system::Deferral;
@@ -89,7 +88,7 @@ pub fn logout(
     }
     let _vault_lock = vault.lock(ctx, Access::Shared)?;
     let profile = vault.profile(ctx, name)?;
-    let ends_siblings = !request.local_only && provider::get(&profile.facts.provider).revoke.ends_siblings;
+    let ends_siblings = !request.local_only && vault.provider(&profile.facts.provider).revoke.ends_siblings;
     let circle = match ends_siblings {
         true => Circle::of_client(ctx, vault, &profile)?,
         false => Circle::of_one(ctx, &profile)?,

@@ -31,7 +31,7 @@ impl NewConsent {
         party: &Party,
         reservation: Box<dyn crate::store::Reservation>,
     ) -> Result<Profile, Error> {
-        let scopes = self.granted(ctx, party);
+        let scopes = self.granted(ctx, vault, party);
         let facts = Profile {
             account: self.account.clone(),
             scopes: crate::domain::ScopeRecord {
@@ -59,14 +59,16 @@ impl NewConsent {
         Ok(facts)
     }
 
-    fn granted(&self, ctx: Context<'_>, party: &Party) -> Scopes {
+    fn granted(&self, ctx: Context<'_>, vault: &Unlocked, party: &Party) -> Scopes {
         let asked = &party.facts.scopes.asked;
         let granted = self.answer.scope.clone().unwrap_or_else(|| asked.clone());
-        let provider = provider::get(&party.facts.provider);
+        let provider = vault.provider(&party.facts.provider);
         let missing = provider.missing_scopes(asked, &granted);
+        let is_lasting =
+            |scope: &str| scope == provider::OFFLINE || provider.scopes.offline.as_deref() == Some(scope);
         // Some servers grant the scope by a refresh token and do not name it.
         let lasts = self.answer.refresh_token.is_some();
-        if missing.iter().any(|scope| !(lasts && scope == provider::OFFLINE)) {
+        if missing.iter().any(|scope| !(lasts && is_lasting(scope))) {
             ctx.notices.notice(&Notice::ScopesMissing { missing });
         }
         let beyond = provider.missing_scopes(&granted, asked);

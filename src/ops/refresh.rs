@@ -16,7 +16,7 @@ use crate::domain::{
     AccessToken, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName, Scopes,
     SealedField,
 };
-use crate::oauth::diagnosis::{self, Cause, Facts};
+use crate::oauth::diagnosis::{self, Cause, Facts, Limits};
 use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
 use crate::oauth::{self, ServerError, id_token};
 use crate::store::{Expected, Name, Reservation, Target};
@@ -136,7 +136,7 @@ impl<'a> Turn<'a> {
         which: SealedField,
     ) -> Result<Self, Error> {
         rescue::check_none_outstanding(ctx, vault, &profile)?;
-        let grant = usable_grant(ctx, &profile.facts)?;
+        let grant = usable_grant(ctx, vault, &profile.facts)?;
         let (client_name, client) = vault.client(ctx, &profile.facts.client)?;
         let expected = client.facts.binding();
         let (refresh_token, binding) = profile
@@ -186,7 +186,9 @@ impl<'a> Turn<'a> {
     }
 
     fn ask(&mut self) -> Result<TokenAnswer, oauth::Error> {
-        let credentials = Credentials { binding: &self.binding, secret: self.client_secret.as_ref() };
+        let provider = &self.vault.provider(&self.client.facts.provider);
+        let credentials =
+            Credentials { binding: &self.binding, secret: self.client_secret.as_ref(), provider };
         let requests = Cell::new(0);
         let answer = ask_twice(self.ctx, |timeout| {
             requests.set(requests.get() + 1);
@@ -229,8 +231,9 @@ impl<'a> Turn<'a> {
     /// An ID token that comes with a refresh must be of the same account (OpenID Connect Core, 12.2).
     fn check_identity(&self, answer: &TokenAnswer) -> Result<(), Error> {
         let Some(id_token) = &answer.id_token else { return Ok(()) };
+        let provider = self.vault.provider(&self.client.facts.provider);
         let expectation = id_token::Expectation {
-            issuer: &self.client.facts.issuer,
+            issuer: provider.id_token_issuer().unwrap_or(&self.client.facts.issuer),
             client_id: &self.client.facts.client_id,
             nonce: None,
             // A wrong clock must not cost a refresh; the token says nothing that its time could spoil.
@@ -353,7 +356,8 @@ impl<'a> Turn<'a> {
     fn facts(&self) -> Facts<'_> {
         let last_used = cache::find(self.ctx, self.vault, &self.profile, None);
         let last_used = last_used.map(|found| found.obtained_at());
-        diagnosis_facts(self.ctx, &self.profile.facts, &self.grant, last_used)
+        let limits = limits(self.vault, &self.profile.facts);
+        diagnosis_facts(self.ctx, limits, &self.profile.facts, &self.grant, last_used)
     }
 }
 
@@ -371,12 +375,14 @@ pub(super) fn mark_dead(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Pro
 /// The facts that help to guess why a grant was refused.
 pub(super) fn diagnosis_facts<'a>(
     ctx: Context<'_>,
+    limits: Limits,
     profile: &'a Profile,
     grant: &'a Grant,
     last_used: Option<Timestamp>,
 ) -> Facts<'a> {
     Facts {
         provider: &profile.provider,
+        limits,
         obtained_at: Some(grant.obtained_at),
         last_used: last_used.max(grant.refreshed_at),
         rotated_at: grant.refreshed_at,
@@ -386,8 +392,12 @@ pub(super) fn diagnosis_facts<'a>(
     }
 }
 
+fn limits(vault: &Unlocked, profile: &Profile) -> Limits {
+    Limits::of(&vault.provider(&profile.provider))
+}
+
 /// The grant of the profile, if it can be refreshed.
-pub(super) fn usable_grant(ctx: Context<'_>, profile: &Profile) -> Result<Grant, Error> {
+pub(super) fn usable_grant(ctx: Context<'_>, vault: &Unlocked, profile: &Profile) -> Result<Grant, Error> {
     let needed = |why| Error::LoginNeeded { profile: profile.name.clone(), why };
     let grant = profile.grant.as_ref().ok_or_else(|| needed("it is not logged in"))?;
     if grant.state == GrantState::Dead {
@@ -397,7 +407,7 @@ pub(super) fn usable_grant(ctx: Context<'_>, profile: &Profile) -> Result<Grant,
             age: ctx.clock.now().duration_since(grant.obtained_at),
             causes: diagnosis::diagnose(
                 &ServerError::new("invalid_grant", 400),
-                &diagnosis_facts(ctx, profile, grant, None),
+                &diagnosis_facts(ctx, limits(vault, profile), profile, grant, None),
             ),
             server: None,
         });

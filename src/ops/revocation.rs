@@ -86,7 +86,8 @@ impl<'a> Revoker<'a> {
     }
 
     fn revoke(&self, (token, binding, kind): &Bound) -> Result<Outcome, Error> {
-        let credentials = Credentials { binding, secret: self.secret.as_ref() };
+        let provider = &self.vault.provider(&self.client.provider);
+        let credentials = Credentials { binding, secret: self.secret.as_ref(), provider };
         let answer: Result<Outcome, oauth::Error> = ask_twice(self.ctx, |timeout| {
             revocation::revoke(self.ctx.http, &credentials, token, *kind, timeout)
         });

@@ -232,7 +232,8 @@ impl Rotation<'_> {
         let has_login = |name: &ProfileName| {
             let profile = self.vault.profile(self.ctx, name);
             profile.is_ok_and(|profile| {
-                asks_itself(&profile.facts) && refresh::usable_grant(self.ctx, &profile.facts).is_ok()
+                asks_itself(&profile.facts)
+                    && refresh::usable_grant(self.ctx, self.vault, &profile.facts).is_ok()
             })
         };
         Ok(clients::profiles_of(self.ctx, &self.id)?.into_iter().filter(has_login).collect())

@@ -8,7 +8,6 @@ use super::revocation::Revoker;
 use super::turn::in_turn;
 use super::{Context, Error, Loaded, Notice, Unlocked, consent, documents, login, mint, recover, token};
 use crate::domain::{Profile, ProfileName, SealedField};
-use crate::oauth::provider;
 use crate::oauth::revocation::Outcome;
 use crate::store::{Expected, Name};
 use crate::system::Deferral;
@@ -102,7 +101,7 @@ pub fn finish(
     // A rotation that was interrupted may be there in all but its place.
     recover::settle(ctx, vault, name)?;
     let Some(rotated) = retire_in_turn(ctx, vault, name, give_up)? else { return Ok(None) };
-    if rotated.previous == Previous::Revoked && may_have_ended_both(&rotated.profile) {
+    if rotated.previous == Previous::Revoked && may_have_ended_both(vault, &rotated.profile) {
         prove(ctx, vault, name)?;
     }
     Ok(Some(rotated))
@@ -129,7 +128,7 @@ fn retire_in_turn(
 
 /// Ends the token before in the provider's way.
 fn retire(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Result<Previous, Error> {
-    if provider::get(&profile.facts.provider).revoke.ends_siblings {
+    if vault.provider(&profile.facts.provider).revoke.ends_siblings {
         return Ok(Previous::Spared);
     }
     Ok(match Revoker::new(ctx, vault, profile)?.revoke_previous()? {
@@ -162,8 +161,8 @@ fn unfinished(name: &ProfileName, error: Error) -> Error {
 }
 
 /// Whether nothing is known about what a revocation ends at this provider.
-fn may_have_ended_both(profile: &Profile) -> bool {
-    provider::find(&profile.provider).is_none()
+fn may_have_ended_both(vault: &Unlocked, profile: &Profile) -> bool {
+    vault.known_provider(&profile.provider).is_err()
 }
 
 /// Sees by a refresh that the new grant is alive.

@@ -194,6 +194,7 @@ mod tests {
             redirect_uri: None,
             insecure_loopback: false,
             issuer_in_response: false,
+            pinned: Default::default(),
             offline_scope: false,
             key_id: None,
             key_id_next: None,

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 
 use super::registry::{self, Facts, Listed};
 use super::secrets::{self, ProviderSecret};
-use super::{Context, Error, Vault, clients};
+use super::{Context, Error, Vault, clients, providers};
 use crate::domain::{DocumentId, KeyId, ProfileName, TokenId, VaultId};
-use crate::oauth::diagnosis::{self, Warning};
+use crate::oauth::diagnosis::{self, Limits, Warning};
 use crate::seal::Document;
 use crate::store::{Name, Pin};
 
@@ -56,28 +56,30 @@ pub fn status(ctx: Context<'_>, name: Option<&ProfileName>) -> Result<Status, Er
         pin: ctx.memory.pin(vault.id())?,
         slots: vault.manifest().slots.iter().map(|slot| slot.kind.as_str()).collect(),
         unfinished: secrets::unfinished(&clients::list(ctx)?, &listed),
-        profiles: listed.into_iter().map(|listed| profile_status(ctx, vault.id(), listed)).collect(),
+        profiles: listed.into_iter().map(|listed| profile_status(ctx, &vault, listed)).collect(),
     })
 }
 
-fn profile_status(ctx: Context<'_>, vault: &VaultId, listed: Listed) -> ProfileStatus {
+fn profile_status(ctx: Context<'_>, vault: &Vault, listed: Listed) -> ProfileStatus {
     let facts = listed.profile.as_ref().ok();
-    let token = facts.and_then(|facts| cached(ctx, vault, &facts.id));
+    let token = facts.and_then(|facts| cached(ctx, vault.id(), &facts.id));
     let last_used = token.as_ref().map(|token| token.obtained_at);
     ProfileStatus {
-        warnings: facts.map(|facts| warnings(ctx, facts, last_used)).unwrap_or_default(),
+        warnings: facts.map(|facts| warnings(ctx, vault, facts, last_used)).unwrap_or_default(),
         token_expires_at: token.and_then(|token| token.expires_at),
         listed,
     }
 }
 
-fn warnings(ctx: Context<'_>, facts: &Facts, last_used: Option<Timestamp>) -> Vec<Warning> {
+fn warnings(ctx: Context<'_>, vault: &Vault, facts: &Facts, last_used: Option<Timestamp>) -> Vec<Warning> {
     let Some(grant) = &facts.profile.grant else { return Vec::new() };
     // What ends by itself is a consent.
     if !facts.profile.grant_type.needs_person() {
         return Vec::new();
     }
-    diagnosis::warnings(&super::refresh::diagnosis_facts(ctx, &facts.profile, grant, last_used))
+    let limits = Limits::of(&providers::of(vault.manifest(), &facts.profile.provider));
+    let facts = super::refresh::diagnosis_facts(ctx, limits, &facts.profile, grant, last_used);
+    diagnosis::warnings(&facts)
 }
 
 /// What a cached token says of itself, without opening it.

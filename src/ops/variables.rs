@@ -44,7 +44,7 @@ pub fn plan(
 ) -> Result<Plan, Error> {
     ctx.audit.profile(name);
     let profile = vault.settled_profile(ctx, name)?;
-    let chosen = chosen(&profile.facts, profile.document.holds(SealedField::ApiKey), more);
+    let chosen = chosen(vault, &profile.facts, profile.document.holds(SealedField::ApiKey), more);
     ctx.audit.fields(chosen.values().map(|choice| choice.field));
     Ok(Plan { profile, chosen, only: None })
 }
@@ -119,11 +119,13 @@ impl Plan {
 }
 
 fn chosen(
+    vault: &Unlocked,
     profile: &Profile,
     has_api_key: bool,
     more: &[(VariableName, Field)],
 ) -> BTreeMap<VariableName, Choice> {
-    let preset = provider::get(&profile.provider).exports.default.iter();
+    let provider = vault.provider(&profile.provider);
+    let preset = provider.exports.default.iter();
     preset
         .filter(|(_, field)| has_api_key || *field != Field::ApiKey)
         .map(|(variable, field)| {

@@ -348,6 +348,7 @@ mod tests {
             default_profile_name: None,
             rotation: None,
             compromised_at: None,
+            providers: Vec::new(),
         };
         let manifest = Draft::new(Format::Manifest, vault.clone(), DocumentId::from_bytes([2; 16]))
             .facts(&facts)

@@ -29,6 +29,25 @@ pub struct Manifest {
     /// before is to be renewed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compromised_at: Option<Timestamp>,
+    /// The user's own providers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<OwnProvider>,
+}
+
+/// A provider that the user has described. Its file is read when it is needed, and only then.
+///
+/// The field names are part of the vault format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnProvider {
+    /// What it is called; its file says the same.
+    pub id: String,
+    /// When it was added.
+    pub added_at: Timestamp,
+    /// Whether it may name `http:` on this machine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure_loopback: bool,
+    /// The file, as it was given.
+    pub file: String,
 }
 
 /// A rotation of the vault key under way. Until it is finished, the manifest is under the old key, and

@@ -19,5 +19,5 @@ pub use format::Format;
 pub use item::Error as ItemError;
 pub use json::{Error as JsonError, MAX_SIZE};
 pub use key::{Error as KeyError, MAX_HEADER, VaultKey, decryptor};
-pub use manifest::{Manifest, Rotation};
+pub use manifest::{Manifest, OwnProvider, Rotation};
 pub use ring::KeyRing;

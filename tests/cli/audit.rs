@@ -23,8 +23,18 @@ use crate::slots::passphrase_home;
 /// From this length on, in bytes, a new file is begun.
 const FULL: usize = 1 << 20;
 
+/// A provider of the user's own.
+const FORGE: &str = r#"
+id = "forge"
+title = "Forge"
+[endpoints]
+issuer = "https://forge.example"
+authorization = "https://forge.example/authorize"
+token = "https://forge.example/token"
+"#;
+
 /// Commands that do not ask for the vault key, or hand out nothing and change nothing.
-const UNLOGGED: [&str; 13] = [
+const UNLOGGED: [&str; 15] = [
     "client list",
     "client show",
     "completions",
@@ -32,6 +42,8 @@ const UNLOGGED: [&str; 13] = [
     "list",
     "log",
     "man",
+    "provider list",
+    "provider show",
     "rotate list",
     "scan",
     "show",
@@ -98,6 +110,7 @@ fn fill(home: &Home) -> usize {
 fn every_command_that_uses_the_vault_key_leaves_one_line() {
     let (provider, home) = logged_in();
     home.write("key", "api-key\n");
+    home.write("forge.toml", FORGE);
     home.write("secret", "secret\n");
     let issuer = provider.issuer();
     let add_client: Vec<&str> =
@@ -194,6 +207,8 @@ fn every_command_that_uses_the_vault_key_leaves_one_line() {
         ("remove taken", json!({"what": "remove", "profile": "taken"})),
         ("client rename spare rest", json!({"what": "client rename", "client": "spare", "to": "rest"})),
         ("client remove rest", json!({"what": "client remove", "client": "rest"})),
+        ("provider add forge.toml", json!({"what": "provider add"})),
+        ("provider remove forge", json!({"what": "provider remove"})),
         ("key add --identity identity.txt", json!({"what": "key add", "slot": "SLOT"})),
         ("key remove SLOT", json!({"what": "key remove", "slot": "SLOT"})),
         ("rotate", json!({"what": "rotate key"})),

@@ -102,6 +102,7 @@ mod opens;
 mod passwd;
 mod pins;
 mod power_loss;
+mod providers;
 mod providers_page;
 mod races;
 mod rclone;

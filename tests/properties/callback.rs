@@ -52,6 +52,7 @@ fn begin() -> Flow {
         client_auth_pinned: false,
         redirect_uri: None,
         insecure_loopback: false,
+        pinned: Default::default(),
         issuer_in_response: false,
         offline_scope: false,
         key_id: None,

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use vault::domain::{Binding, ClientAuth};
+use vault::oauth::provider::GENERIC;
 use vault::oauth::token_endpoint::{Credentials, TokenAnswer, refresh};
 use vault::oauth::{Error, Http, Request, Response, TransportError};
 use zeroize::Zeroizing;
@@ -28,7 +29,7 @@ pub fn holds(answer: &[u8]) -> bool {
     let http = Says { status, body: body.to_vec() };
     let binding = binding();
     let secret = SecretString::from(CLIENT_SECRET);
-    let credentials = Credentials { binding: &binding, secret: Some(&secret) };
+    let credentials = Credentials { binding: &binding, secret: Some(&secret), provider: &GENERIC };
 
     match refresh(&http, &credentials, &REFRESH_TOKEN.into(), None, Duration::from_secs(30)) {
         Ok(answer) => {

@@ -204,6 +204,7 @@ fn new_client() -> NewClient {
         secret: Some(CLIENT_SECRET.into()),
         auth: Some(ClientAuth::Post),
         redirect_uri: None,
+        allow_no_pkce: false,
         insecure_loopback: false,
         key: None,
         kind: None,

@@ -27,6 +27,7 @@ use crate::ops::add_program::{NewProgram, Right};
 Examples:
   vault add-profile work --client-file client_secret.json --scope gmail.readonly
   vault add-profile private --client google --account me@example.com
+  vault add-profile forge --provider gitea --provider-set host=git.example.org --client-id my-client
   vault add-profile sso --issuer https://sso.example.com --client-id my-client
   vault add-profile work --client google --browser 'firefox -P work'
   vault add-profile tv --client tv --flow device     type a code on any device
@@ -72,7 +73,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         }
         let client = match args.program.is_impersonation() {
             true => ClientChoice::Only,
-            false => choice(session, args.client.clone(), &args.issuer, &args.new_client)?,
+            false => choice(session, ctx, args.client.clone(), &args.issuer, &args.new_client)?,
         };
         match args.program.right(ctx, client)? {
             Asked::Program(right) => add_program(session, ctx, &args, name, right),
@@ -141,6 +142,7 @@ fn registry_has(ctx: ops::Context<'_>, name: &ProfileName) -> Result<bool, Failu
 
 fn choice(
     session: &Session,
+    ctx: ops::Context<'_>,
     stored: Option<ClientName>,
     issuer: &IssuerArgs,
     new: &ClientArgs,
@@ -148,7 +150,7 @@ fn choice(
     match stored {
         Some(name) => Ok(ClientChoice::Stored(name)),
         None if new.describes_a_client() || issuer.is_given() => {
-            Ok(ClientChoice::New(Box::new(new.read(session, issuer, None)?)))
+            Ok(ClientChoice::New(Box::new(new.read(session, ctx, issuer, None)?)))
         }
         None => Ok(ClientChoice::Only),
     }

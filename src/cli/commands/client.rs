@@ -1,5 +1,6 @@
 //! `vault client`: lists, shows, adds, renames and removes OAuth clients.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -11,6 +12,7 @@ use super::init::open_or_make;
 use super::service_account;
 use super::show::sealed;
 use crate::cli::error::Failure;
+use crate::cli::exit::Code;
 use crate::cli::provider_secrets::command;
 use crate::cli::session::Session;
 use crate::cli::table::{Cell, Tone, details, table};
@@ -20,6 +22,7 @@ use crate::oauth::client_file::{self, Kind};
 use crate::oauth::provider;
 use crate::ops::clients::{self, Facts, Issuer, Listed, NewClient};
 use crate::ops::secrets::ProviderSecret;
+use crate::ops::{Context, providers};
 
 /// List, show, add, rename and remove OAuth clients
 ///
@@ -75,8 +78,12 @@ struct AddArgs {
 #[command(next_help_heading = "Provider")]
 pub(super) struct IssuerArgs {
     /// A provider that vault knows by name [default: google]
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["issuer", "token_url"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["issuer", "token_url"], add = crate::cli::complete::providers())]
     provider: Option<String>,
+    /// What belongs into the provider's addresses, such as tenant=contoso.onmicrosoft.com or
+    /// host=git.example.org
+    #[arg(long, value_name = "WORD=VALUE", requires = "provider", conflicts_with_all = ["issuer", "token_url"], value_parser = setting)]
+    provider_set: Vec<(String, String)>,
     /// The issuer URL of any OpenID Connect or OAuth provider with discovery
     #[arg(long, value_name = "URL", conflicts_with = "token_url")]
     issuer: Option<String>,
@@ -89,6 +96,9 @@ pub(super) struct IssuerArgs {
     /// Where tokens are revoked
     #[arg(long, value_name = "URL", requires = "token_url")]
     revoke_url: Option<Url>,
+    /// Log in without PKCE if the issuer says that it has none; recorded in the client
+    #[arg(long, requires = "issuer")]
+    allow_no_pkce: bool,
     /// Accept `http:` for loopback addresses; recorded in the client
     #[arg(long)]
     pub insecure_loopback: bool,
@@ -124,7 +134,7 @@ impl IssuerArgs {
         self.provider.is_some() || self.issuer.is_some() || self.token_url.is_some()
     }
 
-    pub(super) fn read(&self) -> Result<Issuer, Failure> {
+    pub(super) fn read(&self, ctx: Context<'_>) -> Result<Issuer, Failure> {
         if let Some(issuer) = &self.issuer {
             return Ok(match provider::of_issuer(issuer) {
                 Some(provider) => Issuer::Known { id: provider.id.clone(), given: Vec::new() },
@@ -138,12 +148,9 @@ impl IssuerArgs {
             })));
         }
         let name = self.provider.as_deref().unwrap_or("google");
-        if provider::find(name).is_none() {
-            let names: Vec<_> = provider::ids().collect();
-            return Err(Failure::usage(format!("no provider named `{name}`"))
-                .hint(format!("vault knows {}; give any other by `--issuer URL`", names.join(", "))));
-        }
-        Ok(Issuer::Known { id: name.to_owned(), given: Vec::new() })
+        // Looked up here for the word that was typed; what is used later is verified.
+        providers::show(ctx, name).map_err(|error| Failure { status: Code::Usage as u8, ..error.into() })?;
+        Ok(Issuer::Known { id: name.to_owned(), given: self.provider_set.clone() })
     }
 }
 
@@ -157,38 +164,44 @@ impl ClientArgs {
     pub(super) fn read(
         &self,
         session: &Session,
+        ctx: Context<'_>,
         issuer: &IssuerArgs,
         name: Option<ClientName>,
     ) -> Result<NewClient, Failure> {
         if let Some(path) = &self.service_account_key {
-            let new = service_account::read(path, issuer.read()?, issuer.is_given(), name)?;
+            let new = service_account::read(path, issuer.read(ctx)?, issuer.is_given(), name)?;
             return Ok(NewClient { insecure_loopback: issuer.insecure_loopback, ..new });
         }
         let new = match (&self.client_file, &self.client_id) {
-            (Some(path), _) => self.read_file(path, issuer, name)?,
-            (None, Some(id)) => self.read_id(session, id, issuer, name)?,
+            (Some(path), _) => self.read_file(ctx, path, issuer, name)?,
+            (None, Some(id)) => self.read_id(session, ctx, id, issuer, name)?,
             (None, None) => {
                 return Err(Failure::usage("the client is missing")
                     .hint("add `--client-file JSON` with the file that your provider's console lets you download")
                     .hint("or `--client-id ID`; vault then asks for the secret"));
             }
         };
-        Ok(NewClient { insecure_loopback: issuer.insecure_loopback, ..new })
+        Ok(NewClient {
+            insecure_loopback: issuer.insecure_loopback,
+            allow_no_pkce: issuer.allow_no_pkce,
+            ..new
+        })
     }
 
     fn read_file(
         &self,
+        ctx: Context<'_>,
         path: &Path,
         issuer: &IssuerArgs,
         name: Option<ClientName>,
     ) -> Result<NewClient, Failure> {
         let bytes = secret_input::read_bytes("the client file", path, client_file::MAX_SIZE as u64)?;
-        let issuer = issuer.read()?;
+        let issuer = issuer.read(ctx)?;
         let preset = match &issuer {
-            Issuer::Known { id, .. } => provider::get(id),
-            _ => &provider::GENERIC,
+            Issuer::Known { id, .. } => providers::show(ctx, id)?.provider,
+            _ => Cow::Borrowed(&*provider::GENERIC),
         };
-        let file = client_file::parse(&bytes, preset).map_err(|error| {
+        let file = client_file::parse(&bytes, &preset).map_err(|error| {
             Failure::usage(error.to_string()).hint("download it once more from your provider's console")
         })?;
         let redirect_uri = match (&self.redirect_uri, file.kind) {
@@ -202,11 +215,12 @@ impl ClientArgs {
     fn read_id(
         &self,
         session: &Session,
+        ctx: Context<'_>,
         id: &str,
         issuer: &IssuerArgs,
         name: Option<ClientName>,
     ) -> Result<NewClient, Failure> {
-        let issuer = issuer.read()?;
+        let issuer = issuer.read(ctx)?;
         let secret = match self.client_auth {
             Some(ClientAuth::None) => None,
             _ => Some(secret_input::read_or_ask(
@@ -225,8 +239,15 @@ impl ClientArgs {
             insecure_loopback: false,
             key: None,
             kind: None,
+            allow_no_pkce: false,
         })
     }
+}
+
+/// `WORD=VALUE`, split at the first `=`.
+fn setting(text: &str) -> Result<(String, String), &'static str> {
+    let (word, value) = text.split_once('=').ok_or("write it as WORD=VALUE")?;
+    Ok((word.to_owned(), value.to_owned()))
 }
 
 /// A client of type web has to come back to a URI that is registered for it.
@@ -250,7 +271,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
             session.with(|ctx| show(session, &clients::show(ctx, &name)?, ctx.clock.now()))
         }
         Action::Add(args) => session.with(|ctx| {
-            let new = args.client.read(session, &args.issuer, args.name.clone())?;
+            let new = args.client.read(session, ctx, &args.issuer, args.name.clone())?;
             let vault = open_or_make(session, ctx)?;
             added(session, &clients::add(ctx, &vault, new)?)?;
             service_account::say_what_to_delete(session, args.client.service_account_key.as_deref());
@@ -313,7 +334,7 @@ fn show(session: &Session, listed: &Listed, now: Timestamp) -> Result<(), Failur
     }
     let facts = match &listed.client {
         Ok(facts) => facts,
-        Err(error) => return Err(Failure::new(crate::cli::exit::Code::Integrity, error.to_string())),
+        Err(error) => return Err(Failure::new(Code::Integrity, error.to_string())),
     };
     let client = &facts.client;
     let mut lines = vec![

@@ -25,6 +25,7 @@ mod logout;
 mod man;
 mod only;
 mod program;
+mod provider;
 mod remove;
 mod rename;
 mod restore;
@@ -87,6 +88,7 @@ const COMMANDS: &[Entry] = &[
     entry!("rename", rename, "Give a profile another name"),
     entry!("remove", remove, "Remove a profile and its secrets from the vault"),
     entry!("client", client, "List, show, add, rename and remove OAuth clients"),
+    entry!("provider", provider, "List, show, add and remove providers"),
     entry!("reveal", reveal, "Print one secret or field of a profile"),
     entry!("rotate", rotate, "Renew the vault key, or a secret of a provider"),
     entry!("key", key, "List, add, change, remove and accept the ways to the vault key"),

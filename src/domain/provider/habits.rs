@@ -139,11 +139,41 @@ pub struct KnownError {
     /// A part of its description, where that tells cases apart.
     #[serde(default)]
     pub description: Option<String>,
+    /// Which error of RFC 6749, 5.2 it is by another name.
+    #[serde(default)]
+    pub same_as: Option<SameAs>,
     /// What it means, in one sentence.
     pub means: String,
     /// What to do about it.
     #[serde(default)]
     pub hint: Option<String>,
+}
+
+/// The errors of RFC 6749 that have other names with some providers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are those of RFC 6749, 4.1.2.1 and 5.2")]
+pub enum SameAs {
+    InvalidClient,
+    InvalidGrant,
+    InvalidRequest,
+    InvalidScope,
+    TemporarilyUnavailable,
+    UnauthorizedClient,
+}
+
+impl SameAs {
+    /// The code.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidScope => "invalid_scope",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::UnauthorizedClient => "unauthorized_client",
+        }
+    }
 }
 
 impl KnownError {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use habits::{
     AnswerHabits, Api, DeviceHabits, Exports, KnownError, Pages, QuestionMethod, RevocationHabits,
-    RevocationStyle, Who,
+    RevocationStyle, SameAs, Who,
 };
 pub use scopes::OFFLINE;
 pub(crate) use template::fill;

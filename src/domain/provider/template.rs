@@ -127,6 +127,11 @@ impl Provider {
         self.filled(self.values(&[]).ok()?).ok()?
     }
 
+    /// Who its ID tokens say has issued them, where that is not the issuer.
+    pub fn id_token_issuer(&self) -> Option<&str> {
+        self.endpoints.as_ref()?.id_token_issuer.as_deref()
+    }
+
     /// The endpoints of [`Self::filled_by_default`].
     pub fn endpoints(&self) -> Option<Endpoints> {
         self.filled_by_default().map(|filled| filled.endpoints)

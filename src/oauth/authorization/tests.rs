@@ -20,6 +20,7 @@ fn client(issuer: &str, issuer_in_response: bool) -> Client {
         insecure_loopback: false,
         issuer_in_response,
         offline_scope: false,
+        pinned: Default::default(),
         key_id: None,
         key_id_next: None,
         key_id_previous: None,
@@ -36,6 +37,7 @@ fn begin(client: &Client, scopes: &str, extra: &[(&'static str, &str)]) -> Flow 
         scopes: scopes.parse().unwrap(),
         login_hint: None,
         extra: extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        wording: Wording::default(),
     };
     Flow::begin(client, &consent, redirect_uri())
 }
@@ -70,7 +72,7 @@ fn class(answer: &Answer) -> &'static str {
 fn a_code_is_asked_for_with_pkce() {
     let flow = begin(&client(ISSUER, false), "email drive", &[("access_type", "offline")]);
 
-    let verifier = flow.verifier().expose_secret();
+    let verifier = flow.verifier().unwrap().expose_secret();
     assert_eq!(verifier.len(), 43);
     assert_eq!(sent(&flow, "code_challenge"), [challenge(verifier)]);
     assert_eq!(sent(&flow, "code_challenge_method"), ["S256"]);
@@ -127,7 +129,7 @@ fn a_thousand_flows_share_nothing() {
     for _ in 0..1000 {
         let flow = begin(&client, "openid", &[]);
         seen.insert(state(&flow));
-        seen.insert(flow.verifier().expose_secret().to_owned());
+        seen.insert(flow.verifier().unwrap().expose_secret().to_owned());
         seen.insert(flow.nonce().unwrap().to_owned());
     }
 

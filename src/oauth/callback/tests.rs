@@ -61,6 +61,7 @@ fn flow_to(redirect_uri: &RedirectUri) -> Flow {
         insecure_loopback: false,
         issuer_in_response: false,
         offline_scope: false,
+        pinned: Default::default(),
         key_id: None,
         key_id_next: None,
         key_id_previous: None,

@@ -36,7 +36,8 @@ fn binding() -> Binding {
 
 fn polled(http: &Script) -> Result<TokenAnswer, Error> {
     let (binding, secret) = (binding(), SecretString::from("CANARY-CS"));
-    let credentials = Credentials { binding: &binding, secret: Some(&secret) };
+    let credentials =
+        Credentials { binding: &binding, secret: Some(&secret), provider: &crate::oauth::provider::GENERIC };
     poll(http, &credentials, &"CANARY-DC-4f2c9a".into(), TIMEOUT)
 }
 
@@ -159,7 +160,8 @@ fn a_code_is_asked_for_as_the_specification_says() {
     let (binding, secret) = (binding(), SecretString::from("CANARY-CS"));
     let endpoint = Url::parse("https://as.example/device").unwrap();
 
-    let credentials = Credentials { binding: &binding, secret: Some(&secret) };
+    let credentials =
+        Credentials { binding: &binding, secret: Some(&secret), provider: &crate::oauth::provider::GENERIC };
     authorize(&http, &credentials, &endpoint, "openid email", false, TIMEOUT).unwrap();
 
     let sent = &http.sent()[0];

@@ -19,6 +19,7 @@ fn drive() -> Scopes {
 fn grant(granted: &Scopes, age: i64) -> Facts<'_> {
     Facts {
         provider: "google",
+        limits: Limits::of(provider::get("google")),
         obtained_at: Some(ago(age)),
         last_used: None,
         rotated_at: None,
@@ -52,7 +53,7 @@ fn testing_is_ruled_out_by_age_use_scope_and_provider() {
         grant(&drive, 3),
         Facts { last_used: Some(ago(1)), ..grant(&drive, 30) },
         grant(&sign_in, 7),
-        Facts { provider: "sso.example", ..grant(&drive, 7) },
+        Facts { provider: "sso.example", limits: Limits::default(), ..grant(&drive, 7) },
         Facts { expires_at: Some(ago(-20)), ..grant(&drive, 7) },
     ];
     for facts in ruled_out {
@@ -65,7 +66,13 @@ fn six_months_of_rest_are_named() {
     let granted = drive();
     let facts = Facts { last_used: Some(ago(200)), ..grant(&granted, 400) };
 
-    assert_eq!(diagnose(&expired(), &facts)[0], Cause::Idle { idle: SignedDuration::from_hours(200 * 24) });
+    assert_eq!(
+        diagnose(&expired(), &facts)[0],
+        Cause::Idle {
+            idle: SignedDuration::from_hours(200 * 24),
+            limit: SignedDuration::from_hours(181 * 24)
+        }
+    );
     assert!(!matches!(
         diagnose(&expired(), &Facts { last_used: Some(ago(170)), ..facts })[0],
         Cause::Idle { .. }
@@ -93,7 +100,12 @@ fn a_change_of_password_matters_to_gmail_only() {
 #[test]
 fn a_token_that_rotates_may_have_been_used_elsewhere() {
     let granted = drive();
-    let facts = Facts { provider: "sso.example", rotated_at: Some(ago(1)), ..grant(&granted, 30) };
+    let facts = Facts {
+        provider: "sso.example",
+        limits: Limits::default(),
+        rotated_at: Some(ago(1)),
+        ..grant(&granted, 30)
+    };
 
     assert_eq!(diagnose(&expired(), &facts), [Cause::UsedElsewhere, Cause::Revoked]);
 }
@@ -172,7 +184,7 @@ fn nobody_is_warned_without_need() {
     let calm = [
         Facts { last_used: Some(ago(1)), ..grant(&drive, 60) },
         grant(&sign_in, 2),
-        Facts { provider: "sso.example", ..grant(&drive, 2) },
+        Facts { provider: "sso.example", limits: Limits::default(), ..grant(&drive, 2) },
         Facts { expires_at: Some(ago(-60)), ..grant(&drive, 2) },
         Facts { obtained_at: None, ..grant(&drive, 2) },
     ];
@@ -186,7 +198,8 @@ fn every_line_is_one_sentence_without_a_full_stop() {
     let left = SignedDuration::from_hours(1);
     let lines = [
         Cause::TimeLimited { expires_at: ago(0) }.to_string(),
-        Cause::Idle { idle: SignedDuration::from_hours(24) }.to_string(),
+        Cause::Idle { idle: SignedDuration::from_hours(24), limit: SignedDuration::from_hours(24) }
+            .to_string(),
         Warning::EndsSoon { expires_at: ago(0), left }.to_string(),
         Warning::EndsSoon { expires_at: ago(0), left: -left }.to_string(),
     ];

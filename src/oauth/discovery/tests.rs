@@ -108,12 +108,14 @@ fn both_endpoints_of_a_login_are_required() {
 }
 
 #[test]
-fn pkce_must_not_be_ruled_out() {
-    let methods = |list: &str| format!(r#","code_challenge_methods_supported":{list}"#);
+fn pkce_is_ruled_out_only_by_a_list_without_it() {
+    let rules_it_out = |list: &str| {
+        let more = format!(r#","code_challenge_methods_supported":{list}"#);
+        discovered(ISSUER, &document(ISSUER, &more)).unwrap().without_pkce
+    };
 
-    assert_eq!(class(&discovered(ISSUER, &document(ISSUER, &methods(r#"["plain"]"#)))), "policy");
-    assert_eq!(class(&discovered(ISSUER, &document(ISSUER, &methods("[]")))), "policy");
-    assert_eq!(class(&discovered(ISSUER, &document(ISSUER, &methods("null")))), "found");
+    assert!(rules_it_out(r#"["plain"]"#) && rules_it_out("[]"));
+    assert!(!rules_it_out(r#"["plain","S256"]"#) && !rules_it_out("null"));
 }
 
 #[test]

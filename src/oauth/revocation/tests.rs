@@ -2,6 +2,7 @@ use url::Url;
 
 use super::*;
 use crate::domain::{Binding, ClientAuth};
+use crate::oauth::provider::GENERIC;
 use crate::oauth::script::{Script, answer, redirect};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -19,7 +20,7 @@ fn binding(auth: ClientAuth) -> Binding {
 /// Revokes the token `CANARY-RT` as the client `me` with the secret `CANARY-CS`.
 fn revoke_at(http: &dyn Http, binding: &Binding, kind: Kind) -> Result<Outcome, Error> {
     let secret = SecretString::from("CANARY-CS");
-    let credentials = Credentials { binding, secret: Some(&secret) };
+    let credentials = Credentials { binding, secret: Some(&secret), provider: &GENERIC };
     revoke(http, &credentials, &"CANARY-RT".into(), kind, TIMEOUT)
 }
 

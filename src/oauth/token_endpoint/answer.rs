@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 use super::TokenAnswer;
-use crate::domain::Scopes;
+use crate::domain::{Provider, Scopes};
 use crate::oauth::Error;
 use crate::oauth::json::{Members, Value};
 
@@ -23,12 +23,15 @@ pub(super) fn read(
     members: &Members,
     is_whole: bool,
     server_date: Option<Timestamp>,
+    provider: &Provider,
 ) -> Result<TokenAnswer, Error> {
+    let place = provider.answer.token_at.as_deref();
+    let members = place.and_then(|place| members.at(place)).and_then(Value::object).unwrap_or(members);
     let refresh_token = refresh_token(members)?;
     match check(members, is_whole) {
         Ok(access_token) => Ok(TokenAnswer {
             access_token,
-            expires_in: life(members, "expires_in"),
+            expires_in: life(members, "expires_in").or_else(|| usual_life(provider)),
             refresh_token,
             has_empty_refresh_token: members.text("refresh_token") == Some(""),
             scope: members.get("scope").and_then(scopes),
@@ -90,6 +93,12 @@ fn life(members: &Members, key: &str) -> Option<SignedDuration> {
     };
     let seconds = if seconds.is_nan() { 0.0 } else { seconds.clamp(0.0, MAX_LIFE) };
     Some(SignedDuration::from_secs(seconds as i64))
+}
+
+/// How long a token lasts of which the answer does not say so, but the provider's pages do.
+fn usual_life(provider: &Provider) -> Option<SignedDuration> {
+    let life = provider.refresh.access_lifetime?;
+    Some(life.span().unwrap_or(SignedDuration::from_secs(MAX_LIFE as i64)))
 }
 
 /// RFC 6749, 3.3 separates by spaces; some providers use commas, and some a list. A scope with

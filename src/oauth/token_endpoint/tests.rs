@@ -4,6 +4,7 @@ use url::Url;
 
 use super::*;
 use crate::oauth::TransportError;
+use crate::oauth::provider::GENERIC;
 use crate::oauth::script::{Script, answer, redirect};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,7 +25,7 @@ fn binding(auth: ClientAuth) -> Binding {
 /// Refreshes with the refresh token `CANARY-RT` and the secret `CANARY-CS`.
 fn refresh_at(http: &dyn Http, auth: ClientAuth) -> Result<TokenAnswer, Error> {
     let (binding, secret) = (binding(auth), SecretString::from("CANARY-CS"));
-    let credentials = Credentials { binding: &binding, secret: Some(&secret) };
+    let credentials = Credentials { binding: &binding, secret: Some(&secret), provider: &GENERIC };
     refresh(http, &credentials, &"CANARY-RT".into(), None, TIMEOUT)
 }
 
@@ -96,10 +97,17 @@ fn a_code_goes_with_its_verifier_and_its_redirect_uri() {
     let http = Script::new([answer(200, GOOD)]);
     let binding = binding(ClientAuth::None);
     let redirect_uri: RedirectUri = "http://127.0.0.1:4000/".parse().unwrap();
-    let credentials = Credentials { binding: &binding, secret: None };
+    let credentials = Credentials { binding: &binding, secret: None, provider: &GENERIC };
 
-    exchange_code(&http, &credentials, &"the-code".into(), &"the-verifier".into(), &redirect_uri, TIMEOUT)
-        .unwrap();
+    exchange_code(
+        &http,
+        &credentials,
+        &"the-code".into(),
+        Some(&"the-verifier".into()),
+        &redirect_uri,
+        TIMEOUT,
+    )
+    .unwrap();
 
     let sent = &http.sent()[0];
     assert_eq!(sent.value("grant_type"), Some("authorization_code"));
@@ -116,7 +124,7 @@ fn nothing_is_sent_without_a_sealed_destination() {
         Binding { client_id: None, ..binding(ClientAuth::Post) },
     ] {
         let http = Script::new([answer(200, GOOD)]);
-        let credentials = Credentials { binding: &broken, secret: None };
+        let credentials = Credentials { binding: &broken, secret: None, provider: &GENERIC };
         let result = refresh(&http, &credentials, &"CANARY-RT".into(), None, TIMEOUT);
 
         assert!(matches!(result, Err(Error::Policy { .. })), "{result:?}");
@@ -288,7 +296,7 @@ fn a_secret_that_the_server_repeats_is_not_repeated_by_us() {
 #[test]
 fn a_secret_is_known_as_it_is_and_as_it_was_sent() {
     let binding = binding(ClientAuth::Post);
-    let credentials = Credentials { binding: &binding, secret: None };
+    let credentials = Credentials { binding: &binding, secret: None, provider: &GENERIC };
     let body = r#"{"error":"invalid_grant","error_description":"1//0CANARY or 1%2F%2F0CANARY is unknown"}"#;
     let result =
         refresh(&Script::new([answer(400, body)]), &credentials, &"1//0CANARY".into(), None, TIMEOUT);

@@ -5,7 +5,7 @@ use url::{Origin, Url};
 
 use super::Error;
 use crate::domain::{Client, Host, Profile, Use};
-use crate::oauth::provider::{self, Provider};
+use crate::oauth::provider;
 use crate::oauth::{self, check_url};
 
 /// Refuses what could never have a token, whoever allows it: plain HTTP, except to this machine by a client
@@ -24,13 +24,16 @@ pub(super) fn host(url: &Url) -> Result<Host, Error> {
 /// Whether the token of `profile`, whose client is `client`, may go to `url`.
 pub(super) fn is_allowed(url: &Url, profile: &Profile, client: &Client) -> bool {
     let is_bound = Host::of_url(url).is_some_and(|host| profile.is_bound_to(Use::Api, &host));
-    is_bound || is_preset(url, provider::get(&client.provider)) || is_userinfo(url, client)
+    is_bound || is_preset(url, client) || is_userinfo(url, client)
 }
 
-/// Whether it is an API of the provider's own: over TLS at the usual port.
-pub(super) fn is_preset(url: &Url, provider: &Provider) -> bool {
-    url.scheme() == "https"
-        && Host::of_url(url).is_some_and(|host| provider::is_api_host(&provider.api.hosts, &host))
+/// Whether it is an API of the provider's own. For a provider that the user has described, the hosts are those that
+/// the client was made with, not those that its file names today.
+pub(super) fn is_preset(url: &Url, client: &Client) -> bool {
+    let is_secure = url.scheme() == "https" || client.insecure_loopback;
+    let known = client.pinned.api_hosts.as_ref();
+    let known = known.unwrap_or_else(|| &provider::get(&client.provider).api.hosts);
+    is_secure && Host::of_url(url).is_some_and(|host| provider::is_api_host(known, &host))
 }
 
 /// Whether it is where the provider is asked for the account, with the token, at every login.

@@ -13,7 +13,7 @@ pub use exchange::{Asked, Exchanged, exchange};
 use super::token::{self, token};
 use super::{Context, Loaded, Unlocked, hosts, reveal};
 use crate::domain::{Client, Field, Host, Profile, ProfileName, Use};
-use crate::oauth::provider::{self, Provider};
+use crate::oauth::provider::Provider;
 
 /// What a request needs of a profile.
 #[derive(Debug)]
@@ -60,8 +60,8 @@ pub fn pass(
     let profile = vault.settled_profile(ctx, name)?;
     let (_, client) = vault.client(ctx, &profile.facts.client)?;
     destination::check_form(&need.url, &client.facts)?;
-    let provider = provider::get(&client.facts.provider);
-    let headers = headers(ctx, vault, &profile, provider, need)?;
+    let provider = vault.provider(&client.facts.provider);
+    let headers = headers(ctx, vault, &profile, &client.facts, &provider, need)?;
     let allowed = allow(ctx, vault, &profile.facts, &client.facts, need)?;
 
     let began = ctx.clock.now();
@@ -118,11 +118,12 @@ fn headers(
     ctx: Context<'_>,
     vault: &Unlocked,
     profile: &Loaded<Profile>,
+    client: &Client,
     provider: &Provider,
     need: &Need,
 ) -> Result<Vec<(String, SecretString)>, super::Error> {
     let names = provider.api.project_header.as_ref().zip(provider.api.api_key_header.as_ref());
-    let names = names.filter(|_| destination::is_preset(&need.url, provider));
+    let names = names.filter(|_| destination::is_preset(&need.url, client));
     let Some((project_header, api_key_header)) = names else {
         let what = match (need.api_key, &need.project) {
             (true, _) => "an API key",

@@ -198,7 +198,8 @@ fn begin(
         let mut binding = client.binding();
         binding.client_auth = Some(auth);
         let secret = candidate.secret.as_ref().filter(|_| auth != ClientAuth::None);
-        let credentials = Credentials { binding: &binding, secret };
+        let provider = known(client).unwrap_or(&crate::oauth::provider::GENERIC);
+        let credentials = Credentials { binding: &binding, secret, provider };
         let begun = device::authorize(
             ctx.http,
             &credentials,

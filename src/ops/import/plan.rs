@@ -371,6 +371,7 @@ impl Planner<'_> {
             secret: found.client_secret.or_else(|| self.wish.secret.clone()).filter(|_| !is_public),
             auth: self.wish.auth,
             redirect_uri: found.redirect_uris.iter().find_map(|uri| uri.parse().ok()),
+            allow_no_pkce: false,
             insecure_loopback: self.wish.insecure_loopback,
             key: None,
             kind: None,

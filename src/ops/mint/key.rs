@@ -47,6 +47,7 @@ impl NewClient {
             auth: Some(ClientAuth::Assertion),
             redirect_uri: None,
             insecure_loopback: false,
+            allow_no_pkce: false,
             key: Some(key),
             kind: None,
         }

@@ -8,11 +8,13 @@ mod error;
 mod key;
 mod source;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::{Context, Error as OpsError, Loaded, Notice, Unlocked, cache, documents, refresh};
+use crate::domain::Provider;
 use crate::domain::{
     AccessToken, Binding, Client, ClientAuth, DocumentId, GrantType, Profile, Scopes, SealedField,
 };
@@ -64,7 +66,7 @@ pub(super) fn renew(
     only: Option<&Scopes>,
 ) -> Result<AccessToken, OpsError> {
     let facts = &profile.facts;
-    let grant = refresh::usable_grant(ctx, facts)?;
+    let grant = refresh::usable_grant(ctx, vault, facts)?;
     let applicant = applicant(ctx, vault, facts, secret)?;
     let token = applicant.access_token(ctx, vault, facts, only.unwrap_or(&facts.scopes.granted))?;
     let of = (&grant, &*applicant.client.issuer);
@@ -83,6 +85,7 @@ fn applicant(
     let (name, client) = vault.client(ctx, &profile.client)?;
     if matches!(profile.grant_type, GrantType::Impersonation { .. }) {
         return Ok(Applicant {
+            provider: vault.provider(&client.facts.provider),
             binding: client.facts.binding(),
             secret: None,
             key_id: None,
@@ -95,11 +98,14 @@ fn applicant(
         SealedField::ClientSecretNext => client.facts.key_id_next.clone(),
         _ => client.facts.key_id.clone(),
     };
-    Ok(Applicant { binding, secret: Some(secret), key_id, client: client.facts })
+    let provider = vault.provider(&client.facts.provider);
+    Ok(Applicant { provider, binding, secret: Some(secret), key_id, client: client.facts })
 }
 
 /// A client that asks, with all that it needs for that.
 pub(super) struct Applicant {
+    /// How its provider wants to be asked.
+    pub(super) provider: Cow<'static, Provider>,
     /// Where the secret goes, as its seal says.
     pub(super) binding: Binding,
     pub(super) secret: Option<SecretString>,
@@ -177,12 +183,12 @@ impl Applicant {
     }
 
     fn credentials(&self) -> Credentials<'_> {
-        Credentials { binding: &self.binding, secret: self.secret.as_ref() }
+        Credentials { binding: &self.binding, secret: self.secret.as_ref(), provider: &self.provider }
     }
 
     /// RFC 6749, 4.4.
     fn with_secret(&self, ctx: Context<'_>, scopes: &Scopes) -> Result<TokenAnswer, oauth::Error> {
-        let scope = provider::get(&self.client.provider).scopes_text(scopes);
+        let scope = self.provider.scopes_text(scopes);
         let scope = (!scope.is_empty()).then_some(scope.as_str());
         refresh::ask_twice(ctx, |limit| {
             token_endpoint::client_credentials(ctx.http, &self.credentials(), scope, limit)

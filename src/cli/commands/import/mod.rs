@@ -95,7 +95,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         return replace::undo(session, file);
     }
     session.with(|ctx| {
-        let wish = wish(&args)?;
+        let wish = wish(ctx, &args)?;
         let mut sources = match args.from_scan {
             true => from_scan::sources(session, &args)?,
             false => sources::Sources::of(&args)?,
@@ -139,8 +139,8 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
     })
 }
 
-fn wish(args: &Args) -> Result<Wish, Failure> {
-    let issuer = if args.issuer.is_given() { Some(args.issuer.read()?) } else { None };
+fn wish(ctx: ops::Context<'_>, args: &Args) -> Result<Wish, Failure> {
+    let issuer = if args.issuer.is_given() { Some(args.issuer.read(ctx)?) } else { None };
     Ok(Wish {
         profile: args.profile.clone(),
         client: args.client.clone(),
