@@ -212,6 +212,7 @@ fn client(server: &Server) -> Result<Client, String> {
         issuer_in_response: false,
         offline_scope: false,
         key_id: None,
+        pinned: Default::default(),
         key_id_next: None,
         key_id_previous: None,
         secret_set_at: None,
