@@ -164,6 +164,9 @@ fn details(error: &ops::Error) -> Vec<String> {
         | ops::Error::Mint(ops::mint::Error::Refused { causes, .. }) => {
             causes.iter().map(|cause| format!("likely: {cause}")).collect()
         }
+        ops::Error::CodeRefused(server) => {
+            server.known.iter().map(|known| format!("likely: {}", known.means)).collect()
+        }
         ops::Error::SlotsNotCarried { slots } => slots.iter().map(attempt).collect(),
         ops::Error::NotAllVerified { failed, .. } => failed.iter().map(not_verified).collect(),
         ops::Error::PartlyDone { failed, .. } => failed.iter().map(not_done).collect(),

@@ -20,6 +20,24 @@ pub(super) use typed::typed;
 
 /// What can be done about `error`, one line each.
 pub(super) fn of(error: &ops::Error) -> Vec<String> {
+    let (profile, client) = names(error);
+    // What the file of a provider says to do leaves room for the names.
+    let named = |hint: String| hint.replace("{profile}", profile).replace("{client}", client);
+    plain(error).into_iter().map(named).collect()
+}
+
+/// The profile and the client that an error is about, or the words that stand for them.
+fn names(error: &ops::Error) -> (&str, &str) {
+    use ops::Error as E;
+    match error {
+        E::RefreshRefused { profile, client, .. } => (profile.as_str(), client.as_str()),
+        E::GrantRefused { profile, .. } | E::NotRevoked { profile, .. } => (profile.as_str(), "CLIENT"),
+        E::SecretRefused { client, .. } => ("NAME", client.as_str()),
+        _ => ("NAME", "CLIENT"),
+    }
+}
+
+fn plain(error: &ops::Error) -> Vec<String> {
     use ops::Error as E;
     let hint = match error {
         E::Store(error) => return store_hints(error),
@@ -376,7 +394,8 @@ fn not_revoked_hints(profile: &str, error: &oauth::Error) -> Vec<String> {
 
 /// Where a user ends a grant by hand.
 pub(super) fn grants_page(provider: &str) -> &'static str {
-    provider::get(provider).pages.grants.as_deref().unwrap_or("the provider's page for connected apps")
+    let page = provider::get(provider).pages.grants.as_deref();
+    page.filter(|page| !page.contains('{')).unwrap_or("the provider's page for connected apps")
 }
 
 fn obstacle_hint(obstacle: &Obstacle) -> &'static str {
@@ -430,7 +449,8 @@ fn unproven_hints(client: &str, profiles: &[String]) -> Vec<String> {
 
 /// Where the clients of a provider are seen to.
 pub(super) fn clients_page(provider: &str) -> &'static str {
-    provider::get(provider).pages.client.as_deref().unwrap_or("the provider's page for OAuth clients")
+    let page = provider::get(provider).pages.client.as_deref();
+    page.filter(|page| !page.contains('{')).unwrap_or("the provider's page for OAuth clients")
 }
 
 /// What can be done about a cause beyond logging in again.

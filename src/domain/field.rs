@@ -90,7 +90,7 @@ impl fmt::Display for Field {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SealedField {
-    /// In a cached token.
+    /// In a cached token; in a profile, one that has no end and no refresh token beside it.
     AccessToken,
     /// In a profile.
     ApiKey,
@@ -115,7 +115,8 @@ impl SealedField {
     pub const OF_CLIENT: [Self; 3] = [Self::ClientSecret, Self::ClientSecretNext, Self::ClientSecretPrevious];
 
     /// Those that a profile may hold, the one that lasts first.
-    pub const OF_PROFILE: [Self; 3] = [Self::RefreshToken, Self::RefreshTokenPrevious, Self::ApiKey];
+    pub const OF_PROFILE: [Self; 4] =
+        [Self::RefreshToken, Self::RefreshTokenPrevious, Self::AccessToken, Self::ApiKey];
 
     /// The key below `secrets` in the document, and `field` in the sealed plaintext.
     pub fn as_str(self) -> &'static str {

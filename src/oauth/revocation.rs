@@ -69,6 +69,18 @@ pub fn revoke(
     judge(&response, &token_endpoint::sent_secrets(&request))
 }
 
+/// The address with the client id in its place.
+fn naming(mut url: Url, client_id: &str) -> Url {
+    // The braces, as they stand in a URL.
+    const PLACE: &str = "%7Bclient_id%7D";
+    let segments = url.path_segments().into_iter().flatten();
+    let named: Vec<String> = segments.map(|it| if it == PLACE { client_id } else { it }.to_owned()).collect();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.clear().extend(named);
+    }
+    url
+}
+
 /// As providers have it that do not have RFC 7009.
 fn revoke_in_own_way(
     http: &dyn Http,
@@ -79,6 +91,7 @@ fn revoke_in_own_way(
     timeout: Duration,
 ) -> Result<Outcome, Error> {
     let id = credentials.binding.client_id.clone().unwrap_or_default();
+    let url = if style == RevocationStyle::Github { naming(url, &id) } else { url };
     let basic = credentials.secret.map(|secret| Authorization::Basic { id, secret: secret.clone() });
     let json = |name: &'static str| Some(token_endpoint::json_of(&vec![(name, token.clone())]));
     let (verb, json, authorization) = match style {

@@ -47,6 +47,17 @@ pub struct TokenAnswer {
     pub server_date: Option<Timestamp>,
 }
 
+/// The life of an access token that has no end: longer is believed of none.
+pub const ENDLESS: SignedDuration = answer::ENDLESS;
+
+impl TokenAnswer {
+    /// The access token, if it is all that there is, and lasts until it is revoked: then it is the grant.
+    pub fn lasting(&self) -> Option<&SecretString> {
+        let is_endless = self.refresh_token.is_none() && self.expires_in.is_some_and(|life| life >= ENDLESS);
+        is_endless.then_some(&self.access_token)
+    }
+}
+
 /// Asks for a new access token (RFC 6749, 6): one request, no second try. `only` asks for these scopes, all of
 /// which must have been granted.
 ///
@@ -320,11 +331,14 @@ pub(super) fn weigh(error: ServerError, response: &Response) -> Error {
 /// The error in a body, in the form of RFC 6749, 5.2, or in the form of Google's other APIs.
 pub(super) fn server_error(members: &Members, status: u16, sent: &[&SecretString]) -> Option<ServerError> {
     let text = |members: &Members, key: &str| members.text(key).map(|text| redacted(text, sent));
+    // As the RFC has it, as Twitch has it, and as Zoom has it.
+    let description =
+        ["error_description", "message", "reason"].into_iter().find_map(|key| text(members, key));
     match members.get("error")? {
         Value::Text(code) if !code.trim().is_empty() => {
             let subtype = text(members, "error_subtype").or_else(|| text(members, "suberror"));
             let error = ServerError::new(&redacted(code, sent), status)
-                .with_description(text(members, "error_description").as_deref())
+                .with_description(description.as_deref())
                 .with_subtype(subtype.as_deref())
                 .with_uri(text(members, "error_uri").as_deref());
             Some(error)

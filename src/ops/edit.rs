@@ -187,8 +187,11 @@ fn relink_account(profile: &Loaded<Profile>, facts: &mut Profile, account: Strin
 }
 
 fn forget_tokens(draft: Draft) -> Draft {
-    let draft = draft.without(SealedField::RefreshToken).without(SealedField::RefreshTokenPrevious);
-    draft.without(SealedField::TakenFiles)
+    draft
+        .without(SealedField::RefreshToken)
+        .without(SealedField::RefreshTokenPrevious)
+        .without(SealedField::AccessToken)
+        .without(SealedField::TakenFiles)
 }
 
 fn update(

@@ -154,7 +154,7 @@ pub fn logout_all(
 }
 
 fn is_logged_in(profile: &Loaded<Profile>) -> bool {
-    let sealed = [SealedField::RefreshToken, SealedField::RefreshTokenPrevious];
+    let sealed = [SealedField::RefreshToken, SealedField::RefreshTokenPrevious, SealedField::AccessToken];
     profile.facts.grant.is_some() || sealed.into_iter().any(|field| profile.document.holds(field))
 }
 
@@ -245,6 +245,7 @@ fn forget(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) -> Resu
         .facts(&facts)
         .without(SealedField::RefreshToken)
         .without(SealedField::RefreshTokenPrevious)
+        .without(SealedField::AccessToken)
         // They hold the same.
         .without(SealedField::TakenFiles)
         .sign(&vault.keys);

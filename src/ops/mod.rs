@@ -26,6 +26,7 @@ pub mod import;
 pub mod init;
 mod issuer;
 pub mod key_slots;
+mod lasting;
 pub mod log;
 pub mod login;
 pub mod logout;

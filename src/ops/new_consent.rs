@@ -53,6 +53,10 @@ impl NewConsent {
             // Of another account, or refused: it must not be handed out as the one of this login.
             None => draft.without(SealedField::RefreshToken),
         };
+        let draft = match self.answer.lasting() {
+            Some(token) => draft.seal(&vault.keys, SealedField::AccessToken, &binding, token),
+            None => draft.without(SealedField::AccessToken),
+        };
         let successor = draft.sign(&vault.keys);
         successor::save(ctx, vault, &facts.name, reservation, &successor)?;
         self.cache(ctx, vault, party, successor, &facts);
@@ -86,7 +90,7 @@ impl NewConsent {
         match (&self.answer.refresh_token, self.continues(party)) {
             (None, Some(old)) => Grant { id: self.grant_id.clone(), ..old.clone() },
             (token, _) => {
-                if token.is_none() {
+                if token.is_none() && self.answer.lasting().is_none() {
                     ctx.notices.notice(&Notice::NotRefreshable);
                 }
                 Grant {

@@ -10,7 +10,8 @@ use super::audit::Source;
 use super::token::Request;
 use super::turn::in_turn;
 use super::{
-    Context, Error, Loaded, Notice, Unlocked, cache, client_secret, documents, mint, rescue, successor,
+    Context, Error, Loaded, Notice, Unlocked, cache, client_secret, documents, lasting, mint, rescue,
+    successor,
 };
 use crate::domain::{
     AccessToken, Binding, Client, ClientAuth, DocumentId, Grant, GrantState, Profile, ProfileName, Scopes,
@@ -32,6 +33,10 @@ pub(super) fn refresh(
     let began = ctx.clock.now();
     in_turn(ctx, vault, name, |profile, uncertain| {
         if let Some(token) = obtained_meanwhile(ctx, vault, &profile, began, request) {
+            ctx.audit.token(Source::Cached);
+            return Ok(token);
+        }
+        if let Some(token) = lasting::token(ctx, vault, &profile, request)? {
             ctx.audit.token(Source::Cached);
             return Ok(token);
         }

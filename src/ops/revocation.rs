@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use super::client_secret::client_secret;
 use super::refresh::ask_twice;
 use super::{Context, Error, Loaded, Unlocked, cache, documents};
+use crate::domain::provider::RevocationStyle;
 use crate::domain::{Binding, Client, Profile, SealedField};
 use crate::oauth;
 use crate::oauth::revocation::{self, Kind, Outcome};
@@ -46,8 +47,12 @@ impl<'a> Revoker<'a> {
     /// Gives back everything that the grant consists of; `None` if there is nothing that could still work.
     pub(super) fn revoke_all(&self) -> Result<Option<Outcome>, Error> {
         let mut tokens = Vec::new();
+        if self.vault.provider(&self.client.provider).revoke.style == RevocationStyle::Bearer {
+            return self.revoke_by_access_token();
+        }
         // The one before first: while it is there, another run would look for it.
-        for field in [SealedField::RefreshTokenPrevious, SealedField::RefreshToken] {
+        for field in [SealedField::RefreshTokenPrevious, SealedField::RefreshToken, SealedField::AccessToken]
+        {
             tokens.extend(self.open(field)?);
         }
         if tokens.is_empty() {
@@ -58,6 +63,16 @@ impl<'a> Revoker<'a> {
             outcome = outcome.max(Some(self.revoke(token)?));
         }
         Ok(outcome)
+    }
+
+    /// Where a token gives itself back, only an access token can, and takes its refresh token with it. Where there
+    /// is none that works, the grant lives on.
+    fn revoke_by_access_token(&self) -> Result<Option<Outcome>, Error> {
+        let lasting = self.open(SealedField::AccessToken)?;
+        match lasting.or_else(|| self.access_token()) {
+            Some(token) => self.revoke(&token).map(Some),
+            None => Ok(Some(Outcome::Unsupported)),
+        }
     }
 
     /// Gives back the refresh token before the present one, if it is still kept.
@@ -73,7 +88,8 @@ impl<'a> Revoker<'a> {
         let opened = self.profile.document.open(&self.vault.keys, field, &self.client.binding());
         let name = Name::Profile(self.profile.facts.name.clone());
         let (token, binding) = opened.map_err(documents::refused(&name))?;
-        Ok(Some((token, binding, Kind::Refresh)))
+        let kind = if field == SealedField::AccessToken { Kind::Access } else { Kind::Refresh };
+        Ok(Some((token, binding, kind)))
     }
 
     /// The cached access token, while it works. Its seal names the issuer alone, so that the client's

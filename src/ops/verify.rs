@@ -191,10 +191,10 @@ fn check_profile(ctx: Context<'_>, vault: &Unlocked, profile: &Loaded<Profile>) 
     {
         return Err(mint::Error::NoSource { profile: profile.facts.name.clone() }.into());
     }
-    if profile.document.holds(SealedField::RefreshTokenPrevious) {
-        let binding = client.facts.binding();
-        let previous = profile.document.open(&vault.keys, SealedField::RefreshTokenPrevious, &binding);
-        previous.map_err(documents::refused(&name))?;
+    let more = [SealedField::RefreshTokenPrevious, SealedField::AccessToken];
+    for field in more.into_iter().filter(|field| profile.document.holds(*field)) {
+        let opened = profile.document.open(&vault.keys, field, &client.facts.binding());
+        opened.map_err(documents::refused(&name))?;
     }
     let found = opened(vault, &name, &profile.document)?;
     let successors = waiting(ctx, vault, &profile.facts.name)?;

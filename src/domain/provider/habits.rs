@@ -88,6 +88,8 @@ pub struct AnswerHabits {
     pub error_status: Option<u16>,
     /// Where in the answer the tokens are (RFC 6901), if not at its root.
     pub token_at: Option<String>,
+    /// What it calls a bearer token.
+    pub token_types: Vec<String>,
 }
 
 /// The variables that a profile sets without being told.
@@ -134,7 +136,7 @@ pub struct Pages {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnownError {
-    /// Its code.
+    /// Its code; `*` is any, where the description alone tells.
     pub error: String,
     /// A part of its description, where that tells cases apart.
     #[serde(default)]
@@ -180,6 +182,6 @@ impl KnownError {
     /// Whether it is this one.
     pub fn is(&self, error: &str, description: Option<&str>) -> bool {
         let is_described = |part: &str| description.is_some_and(|text| text.contains(part));
-        self.error == error && self.description.as_deref().is_none_or(is_described)
+        (self.error == error || self.error == "*") && self.description.as_deref().is_none_or(is_described)
     }
 }

@@ -14,6 +14,9 @@ const MAX_TOKEN: usize = 64 * 1024;
 /// Longest life that is believed: ten years.
 const MAX_LIFE: f64 = 10.0 * 365.25 * 24.0 * 60.0 * 60.0;
 
+/// The life of a token that has no end.
+pub(super) const ENDLESS: SignedDuration = SignedDuration::from_secs(MAX_LIFE as i64);
+
 /// Reads `members`, of which `is_whole` says whether nothing is missing or left over.
 ///
 /// # Errors
@@ -28,7 +31,7 @@ pub(super) fn read(
     let place = provider.answer.token_at.as_deref();
     let members = place.and_then(|place| members.at(place)).and_then(Value::object).unwrap_or(members);
     let refresh_token = refresh_token(members)?;
-    match check(members, is_whole) {
+    match check(members, is_whole, provider) {
         Ok(access_token) => Ok(TokenAnswer {
             access_token,
             expires_in: life(members, "expires_in").or_else(|| usual_life(provider)),
@@ -45,14 +48,14 @@ pub(super) fn read(
 }
 
 /// Everything that makes an answer unusable, apart from the refresh token.
-fn check(members: &Members, is_whole: bool) -> Result<SecretString, String> {
+fn check(members: &Members, is_whole: bool, provider: &Provider) -> Result<SecretString, String> {
     if !is_whole {
         return Err("the token answer is not a JSON object".to_owned());
     }
     if members.duplicate().is_some() {
         return Err("the token answer says the same thing twice".to_owned());
     }
-    check_type(members)?;
+    check_type(members, &provider.answer.token_types)?;
     match members.get("access_token").map(Value::text) {
         None => Err("the token answer has no access token".to_owned()),
         Some(Some(text)) if is_token(text) => Ok(text.into()),
@@ -61,10 +64,11 @@ fn check(members: &Members, is_whole: bool) -> Result<SecretString, String> {
 }
 
 /// RFC 6749, 5.1: the type is required and has no case. Who leaves it out means `Bearer`.
-fn check_type(members: &Members) -> Result<(), String> {
+fn check_type(members: &Members, others: &[String]) -> Result<(), String> {
     match members.get("token_type") {
         None => Ok(()),
         Some(Value::Text(kind)) if kind.eq_ignore_ascii_case("bearer") => Ok(()),
+        Some(Value::Text(kind)) if others.iter().any(|other| *other == **kind) => Ok(()),
         Some(_) => Err("the token in the answer is not a bearer token".to_owned()),
     }
 }
@@ -98,7 +102,7 @@ fn life(members: &Members, key: &str) -> Option<SignedDuration> {
 /// How long a token lasts of which the answer does not say so, but the provider's pages do.
 fn usual_life(provider: &Provider) -> Option<SignedDuration> {
     let life = provider.refresh.access_lifetime?;
-    Some(life.span().unwrap_or(SignedDuration::from_secs(MAX_LIFE as i64)))
+    Some(life.span().unwrap_or(ENDLESS))
 }
 
 /// RFC 6749, 3.3 separates by spaces; some providers use commas, and some a list. A scope with
