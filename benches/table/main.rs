@@ -23,6 +23,7 @@ mod load;
 
 #[path = "../../tests/cli/scan_tree.rs"]
 #[allow(dead_code, reason = "what the files hold is looked at by the tests alone")]
+#[allow(clippy::unwrap_used, reason = "a tree that cannot be made says so by panicking")]
 mod scan_tree;
 
 mod builds;

@@ -48,9 +48,9 @@ pub(super) fn clock(ahead: Option<SignedDuration>) -> String {
     // To the nearest of the unit of which there are two at least.
     let in_units_of = |unit: i64| (seconds + unit / 2) / unit;
     let by = match seconds {
-        ..100 => counted(seconds, "second"),
-        ..6000 => counted(in_units_of(60), "minute"),
-        ..150_000 => counted(in_units_of(3600), "hour"),
+        ..=99 => counted(seconds, "second"),
+        100..=5999 => counted(in_units_of(60), "minute"),
+        6000..=149_999 => counted(in_units_of(3600), "hour"),
         _ => counted(in_units_of(86_400), "day"),
     };
     format!("the clock of this machine is {by} {side} the provider's")

@@ -136,16 +136,16 @@ fn tables(database: &Connection) -> rusqlite::Result<Vec<String>> {
 fn rows(database: &Connection, table: &str, items: &mut Vec<Item>) -> rusqlite::Result<()> {
     let name = table.replace('"', "\"\"");
     let mut asked = database.prepare(&format!("SELECT * FROM main.\"{name}\""))?;
-    let columns: Vec<String> = asked.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = asked.column_names().map(str::to_owned).collect();
     let mut rows = asked.query(())?;
     for _ in 0..MAX_ROWS {
         let Some(row) = rows.next()? else { break };
         let mut texts = Vec::new();
         for (at, column) in columns.iter().enumerate() {
-            if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = row.get_ref(at)? {
-                if let Ok(text) = std::str::from_utf8(bytes) {
-                    texts.push((column.as_str(), text));
-                }
+            if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = row.get_ref(at)?
+                && let Ok(text) = std::str::from_utf8(bytes)
+            {
+                texts.push((column.as_str(), text));
             }
         }
         items.extend(logins(&texts));
