@@ -33,7 +33,7 @@ Examples:
   vault import Google.OAuth2.Token.*.json --client google --check
   vault import ~/.config/rclone/rclone.conf --dry-run
   rclone config show | vault import -
-  vault import token.json --replace  the file goes, once all of it is in the vault
+  vault import token.json --replace  the file goes once it is in
   vault import --undo token.json     and comes back
   vault import --from-scan ~/src     what `vault scan` finds there
   vault import --env                 CLIENT_ID, CLIENT_SECRET and REFRESH_TOKEN
