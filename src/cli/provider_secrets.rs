@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::age_words::age;
 use super::error::Failure;
-use super::hints::some;
+use super::hints::{SERVICE_ACCOUNTS_PAGE, some};
 use super::output::Output;
 use super::table::{self, Cell, Look, Tone};
 use crate::ops::secrets::{Dated, ProviderSecret, Secrets};
@@ -20,6 +20,13 @@ pub(super) fn table(secrets: &Secrets, now: Timestamp, look: Look) -> String {
 /// A list with one object for each secret.
 pub(super) fn json(secrets: &Secrets) -> Value {
     secrets.found.iter().map(|secret| object(secret, secrets.is_compromised(secret))).collect()
+}
+
+/// Says where the keys of service accounts are made, if there are any.
+pub(super) fn say_where_keys_are_made(output: Output, secrets: &Secrets) {
+    if secrets.found.iter().any(|dated| dated.is_key) {
+        output.say(&format!("Keys of service accounts are made and deleted at {SERVICE_ACCOUNTS_PAGE}"));
+    }
 }
 
 /// Says what could not be looked into.
@@ -47,7 +54,9 @@ pub(super) fn tell_what_is_left(output: Output, secrets: Secrets, now: Timestamp
             "A new vault key renews nothing at the providers. What they have given out, the oldest first:"
         }
     });
-    output.answer(&table(&secrets, now, output.look()))
+    output.answer(&table(&secrets, now, output.look()))?;
+    say_where_keys_are_made(output, &secrets);
+    Ok(())
 }
 
 /// What to type for a new one.
@@ -63,11 +72,17 @@ pub(super) fn command(secret: &ProviderSecret) -> String {
     }
 }
 
-/// The same for a secret that others may have: a token that is only replaced would go on working for them.
-fn renewal(secret: &ProviderSecret, is_compromised: bool) -> String {
-    let command = command(secret);
-    let is_login = matches!(secret, ProviderSecret::Grant(_) | ProviderSecret::OldGrant(_));
-    if is_compromised && is_login { format!("{command} --compromised") } else { command }
+/// The same where more is known of it. A token that others may have would go on working for them if it were only
+/// replaced; a key comes in a file.
+fn renewal(dated: &Dated, is_compromised: bool) -> String {
+    let command = command(&dated.secret);
+    match dated.secret {
+        ProviderSecret::Grant(_) | ProviderSecret::OldGrant(_) if is_compromised => {
+            format!("{command} --compromised")
+        }
+        ProviderSecret::ClientSecret(_) if dated.is_key => format!("{command} --client-file FILE"),
+        _ => command,
+    }
 }
 
 /// What is left to do with a secret that a rotation has left, and the command that does it.
@@ -89,12 +104,15 @@ fn row(dated: &Dated, is_compromised: bool, now: Timestamp) -> Vec<Cell> {
         (Some(_), false) => since.into(),
     };
     let of = dated.secret.owner().to_string();
-    let command = renewal(&dated.secret, is_compromised);
-    vec![words(&dated.secret).into(), of.into(), (&dated.provider).into(), set, command.into()]
+    let command = renewal(dated, is_compromised);
+    vec![words(dated).into(), of.into(), (&dated.provider).into(), set, command.into()]
 }
 
-fn words(secret: &ProviderSecret) -> &'static str {
-    match secret {
+fn words(dated: &Dated) -> &'static str {
+    match dated.secret {
+        ProviderSecret::ClientSecret(_) if dated.is_key => "service account key",
+        ProviderSecret::OldClientSecret(_) if dated.is_key => "old service account key",
+        ProviderSecret::NewClientSecret(_) if dated.is_key => "new service account key",
         ProviderSecret::ClientSecret(_) => "client secret",
         ProviderSecret::OldClientSecret(_) => "old client secret",
         ProviderSecret::NewClientSecret(_) => "new client secret",
@@ -111,6 +129,6 @@ fn object(dated: &Dated, is_compromised: bool) -> Value {
         "provider": dated.provider,
         "set_at": dated.since,
         "compromised": is_compromised,
-        "renewed_by": renewal(&dated.secret, is_compromised),
+        "renewed_by": renewal(dated, is_compromised),
     })
 }

@@ -16,9 +16,6 @@ use super::token_endpoint::{is_token, redirected, server_error, unexpected, weig
 use super::{Authorization, Error, Http, Method, Request, Response};
 use crate::domain::Scopes;
 
-/// Where Google serves it.
-pub const GOOGLE: &str = "https://iamcredentials.googleapis.com/v1/";
-
 /// Longest life of a token, in seconds: 12 hours, where the organisation allows more than one.
 /// <https://cloud.google.com/iam/docs/create-short-lived-credentials-direct#sa-credentials-oauth>
 pub const MAX_LIFETIME: u64 = 43_200;

@@ -59,7 +59,7 @@ pub fn add_profile(
     finish_renames(ctx, vault)?;
     check_free(ctx, &new.name)?;
     if let (Some(Request { way: Way::Device { .. }, .. }), ClientChoice::New(client)) = (login, &new.client) {
-        device::check_new(ctx, client)?;
+        device::check_new(ctx, vault, client)?;
     }
     let plan = Plan::make(ctx, vault, new, login.map_or(&[], |login| login.scopes))?;
     match login {

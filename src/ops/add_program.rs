@@ -4,22 +4,23 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::add_profile::{ClientChoice, Plan, check_free, choose_client, finish_renames};
+use super::api::is_preset;
 use super::clients::Candidate;
 use super::login::Party;
 use super::mint::{self, Applicant};
 use super::{Context, Error, Loaded, Unlocked, cache, documents, recover};
 use crate::domain::{
-    AccessToken, Account, Client, DocumentId, Grant, GrantState, GrantType, Profile, ProfileName,
+    AccessToken, Account, Client, DocumentId, Grant, GrantState, GrantType, Profile, ProfileName, Provider,
     ScopeRecord, Scopes,
 };
-use crate::oauth::{check_url, impersonation, provider};
+use crate::oauth::{check_url, impersonation};
 use crate::seal::Verified;
 use crate::store::{Access, Expected, Name, Revision};
 use crate::system::random_id;
 
 /// What is asked for where nothing else is said: what the service account itself may do.
 /// <https://cloud.google.com/iam/docs/create-short-lived-credentials-direct#sa-credentials-oauth>
-const WHOLE_CLOUD: &str = "cloud-platform";
+const WHOLE_CLOUD: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// By what right a program gets its tokens.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ pub fn add_program(ctx: Context<'_>, vault: &Unlocked, new: NewProgram) -> Resul
 fn plan(ctx: Context<'_>, vault: &Unlocked, new: NewProgram) -> Result<Plan, Error> {
     let made = Made::of(ctx, vault, new.right)?;
     let client = &made.candidate.facts;
-    let asked = asked_scopes(&client.provider, &new.scopes, &made.grant_type)?;
+    let asked = asked_scopes(&vault.provider(&client.provider), &new.scopes, &made.grant_type)?;
     let profile = Profile {
         name: new.name,
         provider: client.provider.clone(),
@@ -133,9 +134,9 @@ impl Made {
             }
             Right::Impersonation { via, service_account, delegates, lifetime_s, api } => {
                 let source = vault.settled_profile(ctx, &via)?;
-                mint::check_source(&source.facts)?;
+                mint::check_source(&vault.provider(&source.facts.provider), &source.facts)?;
                 let (_, client) = vault.client(ctx, &source.facts.client)?;
-                let api = iam(&client.facts, api)?;
+                let api = iam(vault, &client.facts, api)?;
                 check_url(&api, client.facts.insecure_loopback)?;
                 let grant_type = GrantType::Impersonation {
                     endpoint: impersonation::account_url(&api, &service_account)?,
@@ -182,22 +183,20 @@ impl Made {
 }
 
 /// Where tokens of service accounts are issued for the accounts of this client.
-fn iam(client: &Client, said: Option<Url>) -> Result<Url, Error> {
-    match said {
-        Some(url) => Ok(url),
-        None if client.provider == "google" => {
-            Ok(Url::parse(impersonation::GOOGLE).expect("a preset address is a URL"))
-        }
-        None => Err(Error::Usage(format!(
+fn iam(vault: &Unlocked, client: &Client, said: Option<Url>) -> Result<Url, Error> {
+    let known = || vault.provider(&client.provider).iam(&client.pinned.values);
+    // What the provider's file says counts only where the client's tokens go already.
+    let usual = || known().filter(|url| is_preset(url, client));
+    said.or_else(usual).ok_or_else(|| {
+        Error::Usage(format!(
             "it is not known where {} issues tokens of service accounts; name that API with `--iam-url`",
             client.provider
-        ))),
-    }
+        ))
+    })
 }
 
 /// What is asked for. Nothing is added that only a person has: there is no ID token, and nothing to refresh.
-fn asked_scopes(provider: &str, said: &[String], grant_type: &GrantType) -> Result<Scopes, Error> {
-    let provider = provider::get(provider);
+fn asked_scopes(provider: &Provider, said: &[String], grant_type: &GrantType) -> Result<Scopes, Error> {
     let mut scopes = Scopes::default();
     let mut insert = |scope: &str| {
         scopes.insert(&provider.expand_scope(scope)).map_err(|error| Error::Usage(error.to_string()))
@@ -205,8 +204,7 @@ fn asked_scopes(provider: &str, said: &[String], grant_type: &GrantType) -> Resu
     said.iter().flat_map(|text| text.split_whitespace()).try_for_each(&mut insert)?;
     match grant_type {
         GrantType::Impersonation { .. } if scopes.is_empty() => {
-            let whole = provider::get("google").expand_scope(WHOLE_CLOUD);
-            scopes.insert(&whole).map_err(|error| Error::Usage(error.to_string()))?;
+            scopes.insert(WHOLE_CLOUD).map_err(|error| Error::Usage(error.to_string()))?;
         }
         GrantType::JwtBearer { .. } if scopes.is_empty() => {
             return Err(Error::Usage("say with `--scope` what the service account is to ask for".to_owned()));

@@ -142,7 +142,9 @@ pub(super) fn consent(
         Way::Browser { patience } => {
             through_browser(provider, profile, &candidate.facts, request, patience, finish)
         }
-        Way::Device { patience } => device::consent(ctx, profile, candidate, request, patience, finish),
+        Way::Device { patience } => {
+            device::consent(ctx, provider, profile, candidate, request, patience, finish)
+        }
     }
 }
 
@@ -175,7 +177,7 @@ fn through_browser(
         url: flow.url(),
         redirect_uri: &redirect_uri,
         browser: profile.browser.as_deref(),
-        offers_device: device::is_offered(client, &profile.scopes.asked),
+        offers_device: device::is_offered(provider, client, &profile.scopes.asked),
     };
     let (code, responder) = wait(&flow, back, &way, request.courier, patience)?;
     let result = code.map_err(Error::from).and_then(|code| finish(&Consented::Browser { flow: &flow, code }));

@@ -12,10 +12,12 @@ use url::Url;
 
 use super::audit::Source;
 use super::turn::in_turn;
-use super::{Context, Error as OpsError, Loaded, Notice, Unlocked, cache, mint, refresh};
-use crate::domain::{Client, Grant, IdToken, Profile, ProfileName, Purpose, Scopes, SealedField};
+use super::{Context, Error as OpsError, Loaded, Notice, Unlocked, cache, issuer, mint, refresh};
+use crate::domain::{
+    Account, Client, Grant, GrantType, IdToken, Profile, ProfileName, Purpose, Scopes, SealedField,
+};
 use crate::oauth::key_set::{self, KeySet};
-use crate::oauth::{self, check_url, discovery, id_token, provider};
+use crate::oauth::{self, check_url, discovery, id_token};
 
 /// How long a request for keys may take. A refresh and two of these end before another process gives up its wait
 /// for the turn.
@@ -253,7 +255,8 @@ impl Turn<'_> {
 
     fn check(&self, profile: &Profile, value: &SecretString) -> Result<id_token::Checked, OpsError> {
         let keys = self.keys(profile)?;
-        let (issuer, audience) = (&*self.client.issuer, &*self.wanted.audience);
+        let issuer = &*self.vault.provider(&self.client.provider).id_token_issuer(self.client);
+        let audience = &*self.wanted.audience;
         let now = self.ctx.clock.now();
         let checked = match profile.grant_type.needs_person() {
             true => {
@@ -264,11 +267,25 @@ impl Turn<'_> {
             false => id_token::check_minted(value, &keys, (issuer, audience), now),
         };
         let checked = checked.map_err(|source| Error::Unsound { profile: profile.name.clone(), source })?;
-        let known = &profile.account;
-        if known.subject.is_some() && !known.is_same_as(&checked.account) {
-            return Err(OpsError::OtherAccount { expected: known.clone(), found: checked.account });
+        let expected = self.account(profile);
+        let is_other = match profile.grant_type.needs_person() {
+            true => expected.subject.is_some() && !expected.is_same_as(&checked.account),
+            false => !expected.may_be(&checked.account),
+        };
+        match is_other {
+            true => Err(OpsError::OtherAccount { expected, found: checked.account }),
+            false => Ok(checked),
         }
-        Ok(checked)
+    }
+
+    /// Whom the ID token is about. That of a service account names itself, whoever it acts on behalf of.
+    fn account(&self, profile: &Profile) -> Account {
+        let service_account = match &profile.grant_type {
+            GrantType::JwtBearer { .. } => &self.client.client_id,
+            GrantType::Impersonation { service_account, .. } => service_account,
+            GrantType::AuthorizationCode | GrantType::ClientCredentials => return profile.account.clone(),
+        };
+        Account { email: Some(service_account.clone()), subject: None }
     }
 
     /// The keys of the provider, as they are now.
@@ -289,7 +306,7 @@ fn usable_grant(profile: &Profile) -> Result<Grant, OpsError> {
 /// Where the keys of the provider are: as was said when the client was made, as is known of the provider, or, for a
 /// client that is older than this question, as the issuer says now.
 fn key_set_url(ctx: Context<'_>, client: &Client) -> Result<Option<Url>, oauth::Error> {
-    let known = || provider::of_issuer(&client.issuer)?.filled_by_default()?.endpoints.jwks;
+    let known = || issuer::preset(client)?.jwks;
     match client.endpoints.jwks.clone().or_else(known) {
         None if client.is_discovered() => {
             let found = discovery::discover(ctx.http, &client.issuer, client.insecure_loopback, KEYS_LIMIT)?;

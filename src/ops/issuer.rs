@@ -8,7 +8,7 @@ use url::Url;
 use super::clients::NewClient;
 use super::{Context, Error, Unlocked, providers};
 use crate::domain::provider::{Filled, Unfilled};
-use crate::domain::{ClientAuth, ClientName, Endpoints, Pinned};
+use crate::domain::{Client, ClientAuth, ClientName, Endpoints, Pinned};
 use crate::oauth::discovery;
 use crate::oauth::provider::{GENERIC, OFFLINE, Provider};
 
@@ -116,6 +116,12 @@ fn known_facts(vault: Option<&Unlocked>, id: &str, given: &[(String, String)]) -
         offline_scope: false,
         pinned: Pinned { api_hosts: pins_hosts.then_some(api_hosts), values, without_pkce: false },
     })
+}
+
+/// The endpoints that a client from before a question does not have stored, if its issuer is a built-in provider.
+/// The user's own are not asked: a file that is replaced moves nothing, and says not whose keys are believed.
+pub(super) fn preset(client: &Client) -> Option<Endpoints> {
+    crate::oauth::provider::of_issuer(&client.issuer)?.endpoints()
 }
 
 /// What a server without a name is called: its host, unless a provider is called so, whose habits are others.

@@ -378,7 +378,7 @@ fn reported(
     let mut account = Account::default();
     if let Some(id_token) = &answer.id_token {
         let expectation = id_token::Expectation {
-            issuer: provider.id_token_issuer().unwrap_or(&client.issuer),
+            issuer: &provider.id_token_issuer(client),
             client_id: &client.client_id,
             nonce: consented.nonce(),
             now: Some(ctx.clock.now()),

@@ -238,7 +238,7 @@ impl<'a> Turn<'a> {
         let Some(id_token) = &answer.id_token else { return Ok(()) };
         let provider = self.vault.provider(&self.client.facts.provider);
         let expectation = id_token::Expectation {
-            issuer: provider.id_token_issuer().unwrap_or(&self.client.facts.issuer),
+            issuer: &provider.id_token_issuer(&self.client.facts),
             client_id: &self.client.facts.client_id,
             nonce: None,
             // A wrong clock must not cost a refresh; the token says nothing that its time could spoil.

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::{Context, Error, Vault, clients, registry};
-use crate::domain::{ClientName, ProfileName, SealedField};
+use crate::domain::{ClientAuth, ClientName, ProfileName, SealedField};
 
 /// A secret that its provider can renew.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub struct Dated {
     pub provider: String,
     /// When it came from the provider, where that is known.
     pub since: Option<Timestamp>,
+    /// Whether it is the private key of a service account, which comes in a file.
+    pub is_key: bool,
 }
 
 impl Dated {
@@ -138,7 +140,8 @@ fn of(clients: &[clients::Listed], profiles: &[registry::Listed]) -> Secrets {
 }
 
 fn of_client(name: &ClientName, facts: &clients::Facts) -> Vec<Dated> {
-    let dated = |secret, since| Dated { secret, provider: facts.client.provider.clone(), since };
+    let is_key = facts.client.client_auth == ClientAuth::Assertion;
+    let dated = |secret, since| Dated { secret, provider: facts.client.provider.clone(), since, is_key };
     let holds = |field| facts.secrets.contains(&field);
     let current = holds(SealedField::ClientSecret)
         .then(|| dated(ProviderSecret::ClientSecret(name.clone()), facts.client.secret_set_at));
@@ -152,7 +155,7 @@ fn of_client(name: &ClientName, facts: &clients::Facts) -> Vec<Dated> {
 
 fn of_profile(name: &ProfileName, facts: &registry::Facts) -> Vec<Dated> {
     let profile = &facts.profile;
-    let dated = |secret, since| Dated { secret, provider: profile.provider.clone(), since };
+    let dated = |secret, since| Dated { secret, provider: profile.provider.clone(), since, is_key: false };
     // The age of the consent, not of the refresh token: who had an earlier token of it may have used that for
     // one of his own.
     let grant = profile.grant.as_ref().filter(|grant| grant.refreshable && profile.grant_type.needs_person());
@@ -169,9 +172,7 @@ fn of_profile(name: &ProfileName, facts: &registry::Facts) -> Vec<Dated> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{
-        Account, Client, ClientAuth, DocumentId, Endpoints, Grant, GrantState, Profile, ScopeRecord,
-    };
+    use crate::domain::{Account, Client, DocumentId, Endpoints, Grant, GrantState, Profile, ScopeRecord};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::new(second, 0).unwrap()

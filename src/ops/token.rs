@@ -6,8 +6,7 @@ use secrecy::SecretString;
 use super::audit::Source;
 use super::turn::in_turn;
 use super::{Context, Error, Loaded, Notice, Unlocked, cache, refresh};
-use crate::domain::{AccessToken, Profile, ProfileName, Purpose, Scopes};
-use crate::oauth::provider;
+use crate::domain::{AccessToken, Profile, ProfileName, Provider, Purpose, Scopes};
 
 /// What kind of token is asked for.
 #[derive(Clone, Debug, Default)]
@@ -47,16 +46,17 @@ pub fn token(
 ) -> Result<AccessToken, Error> {
     ctx.audit.profile(profile);
     let found = vault.settled_profile(ctx, profile)?;
-    let request = checked(&found.facts, request)?;
+    let provider = vault.provider(&found.facts.provider);
+    let request = checked(&provider, &found.facts, request)?;
     if !request.refresh
         && let Some(token) = cached(ctx, vault, &found, &request)
     {
         ctx.audit.token(Source::Cached);
-        warn_if_other(ctx, &found.facts, &request, &token);
+        warn_if_other(ctx, &provider, &request, &token);
         return Ok(token);
     }
     let token = refresh::refresh(ctx, vault, profile, &request)?;
-    warn_if_other(ctx, &found.facts, &request, &token);
+    warn_if_other(ctx, &provider, &request, &token);
     Ok(token)
 }
 
@@ -73,14 +73,14 @@ fn cached(
 }
 
 /// The request, if the grant covers it: nothing is asked of the provider for what only a new consent can give.
-fn checked(profile: &Profile, request: Request) -> Result<Request, Error> {
+fn checked(provider: &Provider, profile: &Profile, request: Request) -> Result<Request, Error> {
     if profile.grant.is_none() {
         return Ok(request);
     }
-    let only = request.only.map(|only| narrowed(profile, &only)).transpose()?;
+    let only = request.only.map(|only| narrowed(provider, profile, &only)).transpose()?;
     if let Some(asked) = &request.scopes {
         let covering = only.as_ref().unwrap_or(&profile.scopes.granted);
-        let missing = provider::get(&profile.provider).uncovered_scopes(asked, covering);
+        let missing = provider.uncovered_scopes(asked, covering);
         covers(profile, missing)?;
     }
     Ok(Request { only, ..request })
@@ -92,8 +92,7 @@ fn checked(profile: &Profile, request: Request) -> Result<Request, Error> {
 /// # Errors
 ///
 /// [`Error::ScopesNotGranted`] names those that were not.
-pub fn narrowed(profile: &Profile, only: &Scopes) -> Result<Scopes, Error> {
-    let provider = provider::get(&profile.provider);
+pub fn narrowed(provider: &Provider, profile: &Profile, only: &Scopes) -> Result<Scopes, Error> {
     let full: Vec<String> = only.iter().map(|scope| provider.expand_scope(scope)).collect();
     let asked = Scopes::try_from(full).map_err(|error| Error::Usage(error.to_string()))?;
     // Where no person has granted anything, what may be asked for is up to the server.
@@ -117,9 +116,8 @@ fn covers(profile: &Profile, missing: Scopes) -> Result<(), Error> {
 }
 
 /// A provider may answer with more or less than was asked for; whoever relies on the one or the other must know.
-fn warn_if_other(ctx: Context<'_>, profile: &Profile, request: &Request, token: &AccessToken) {
+fn warn_if_other(ctx: Context<'_>, provider: &Provider, request: &Request, token: &AccessToken) {
     let Some(only) = &request.only else { return };
-    let provider = provider::get(&profile.provider);
     let beyond = provider.missing_scopes(&token.scopes, only);
     if !beyond.is_empty() {
         ctx.notices.notice(&Notice::TokenBeyond { beyond });

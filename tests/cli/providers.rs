@@ -11,7 +11,7 @@ use crate::provider::{Authority, Config, Endpoint, Fault, HOST, Provider};
 use crate::tree;
 
 /// The file of a provider whose server is `at`, with `more` below its endpoints.
-fn file(at: &Provider, more: &str) -> String {
+pub fn file(at: &Provider, more: &str) -> String {
     let url = |path: &str| at.url(path);
     let more = match more.contains("[who]") {
         true => more.to_owned(),
@@ -33,24 +33,24 @@ fn file(at: &Provider, more: &str) -> String {
 }
 
 /// A vault that knows the provider of `text`.
-fn home_with(text: &str) -> Home {
+pub fn home_with(text: &str) -> Home {
     let home = Home::new();
     add(&home, text, &[]).expect_code(0);
     home
 }
 
-fn add(home: &Home, text: &str, options: &[&str]) -> Run {
+pub fn add(home: &Home, text: &str, options: &[&str]) -> Run {
     let path = home.write("forge.toml", text);
     let mut arguments = vec!["provider", "add", path.to_str().unwrap(), "--insecure-loopback"];
     arguments.extend(options);
     home.run(&arguments)
 }
 
-fn secret(home: &Home) -> PathBuf {
+pub fn secret(home: &Home) -> PathBuf {
     home.write("desktop.secret", "GOCSPX-desktop-secret\n")
 }
 
-fn arguments<'a>(secret: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+pub fn arguments<'a>(secret: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let mut arguments = vec![
         "add-profile",
         "work",
@@ -68,7 +68,7 @@ fn arguments<'a>(secret: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// Makes the profile `work` of a client of `forge`.
-fn log_in(home: &Home, more: &[&str]) -> Run {
+pub fn log_in(home: &Home, more: &[&str]) -> Run {
     let secret = secret(home);
     home.consent(&arguments(secret.to_str().unwrap(), more))
 }

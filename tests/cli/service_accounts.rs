@@ -244,6 +244,22 @@ fn one_key_serves_profiles_with_other_scopes_and_other_users() {
 }
 
 #[test]
+fn a_key_is_listed_as_what_it_is_with_the_page_where_a_new_one_is_made() {
+    let provider = Provider::start(Config::default());
+    let home = with_robot(&provider);
+
+    let listed = home.run(&["rotate", "list"]).expect_code(0);
+
+    let listed = listed.expect_said("https://console.cloud.google.com/iam-admin/serviceaccounts");
+    assert!(listed.stdout.contains("service account key"), "{}", listed.stdout);
+    assert!(
+        listed.stdout.contains("vault rotate client-secret robot --client-file FILE"),
+        "{}",
+        listed.stdout
+    );
+}
+
+#[test]
 fn a_client_that_is_a_key_logs_nobody_in() {
     let provider = Provider::start(Config::default());
     let home = with_robot(&provider);

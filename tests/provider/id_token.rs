@@ -65,8 +65,11 @@ fn claims(state: &State, family: usize, nonce: Option<&str>) -> Value {
         "exp": state.now() + LIFE,
         "jti": state.issued.len().to_string(),
     });
-    let email = state.config.user(&family.sub).map(|user| &user.email);
-    if let Some(email) = email.filter(|_| tells_email(&family.scopes)) {
+    let user = state.config.user(&family.sub).map(|user| &user.email);
+    // Google names the address of a service account without being asked.
+    let accounts = state.config.service_accounts.iter().map(|account| &account.email);
+    let service_account = accounts.into_iter().find(|email| **email == family.sub);
+    if let Some(email) = user.filter(|_| tells_email(&family.scopes)).or(service_account) {
         claims["email"] = email.as_str().into();
         claims["email_verified"] = true.into();
     }

@@ -39,7 +39,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         let vault = ops::Vault::open(ctx)?.unlock(ctx)?;
         let name = args.profile.resolve(session, ctx, &vault)?;
         let plan = variables::plan(ctx, &vault, &name, &args.set.assignments())?;
-        let variables = plan.narrowed(args.only.scopes().as_ref())?.open(ctx, &vault)?.variables;
+        let variables = plan.narrowed(&vault, args.only.scopes().as_ref())?.open(ctx, &vault)?.variables;
         let format = if session.output.json { Format::Json } else { args.format };
         Ok(format::render(format, &variables)?)
     })?;

@@ -88,6 +88,13 @@ pub struct Provider {
     pub errors: Vec<KnownError>,
 }
 
+impl Provider {
+    /// Whether it is known by name, and not only by what discovery says.
+    pub fn is_known(&self) -> bool {
+        self.endpoints.is_some()
+    }
+}
+
 /// What discovery would say, known beforehand; with `{variable}` where the user fills something in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,6 +115,8 @@ pub struct EndpointTemplates {
     pub jwks: Option<String>,
     /// Who ID tokens say has issued them, if not the issuer; `*` stands for one segment of a path.
     pub id_token_issuer: Option<String>,
+    /// Google's IAM Service Account Credentials API, which issues tokens of service accounts.
+    pub iam: Option<String>,
 }
 
 /// What the user fills into an endpoint.

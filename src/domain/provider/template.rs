@@ -1,11 +1,12 @@
 //! Endpoints with something to fill in: a tenant, a host.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use url::Url;
 
 use super::{Allow, Provider, Variable};
-use crate::domain::{Endpoints, Host};
+use crate::domain::{Client, Endpoints, Host};
 
 /// Longest word that is filled in, in bytes.
 const MAX_WORD: usize = 100;
@@ -127,15 +128,32 @@ impl Provider {
         self.filled(self.values(&[]).ok()?).ok()?
     }
 
-    /// Who its ID tokens say has issued them, where that is not the issuer.
-    pub fn id_token_issuer(&self) -> Option<&str> {
-        self.endpoints.as_ref()?.id_token_issuer.as_deref()
+    /// Who the ID tokens for `client` say has issued them: its issuer, or another name of the same server. A file
+    /// that was replaced since names nobody else.
+    pub fn id_token_issuer<'a>(&self, client: &'a Client) -> Cow<'a, str> {
+        let template = self.endpoints.as_ref().and_then(|known| known.id_token_issuer.as_ref());
+        let named = template.map(|template| fill(template, &client.pinned.values));
+        match named.filter(|named| server(named) == server(&client.issuer)) {
+            Some(named) => named.into(),
+            None => client.issuer.as_str().into(),
+        }
+    }
+
+    /// Google's IAM API, for a client with these `values`.
+    pub fn iam(&self, values: &Values) -> Option<Url> {
+        Url::parse(&fill(self.endpoints.as_ref()?.iam.as_ref()?, values)).ok()
     }
 
     /// The endpoints of [`Self::filled_by_default`].
     pub fn endpoints(&self) -> Option<Endpoints> {
         self.filled_by_default().map(|filled| filled.endpoints)
     }
+}
+
+/// What stands before the path of an address.
+fn server(url: &str) -> &str {
+    let after_scheme = url.find("://").map_or(0, |colon| colon + 3);
+    url[after_scheme..].find('/').map_or(url, |slash| &url[..after_scheme + slash])
 }
 
 impl Variable {

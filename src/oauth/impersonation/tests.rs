@@ -4,7 +4,8 @@ use crate::oauth::script::{Script, answer};
 const ROBOT: &str = "robot@project.example";
 
 fn ask(script: &Script, delegates: &[String]) -> Result<Issued, Error> {
-    let account = account_url(&Url::parse(GOOGLE).unwrap(), ROBOT).unwrap();
+    let account =
+        account_url(&Url::parse("https://iamcredentials.googleapis.com/v1/").unwrap(), ROBOT).unwrap();
     let bearer = "CANARY-AT".into();
     let target = Target { account: &account, delegates, bearer: &bearer };
     let scopes = "b a".parse().unwrap();

@@ -124,20 +124,38 @@ fn check_endpoints(provider: &Provider, form: &Form) -> Checked {
         ("userinfo", &known.userinfo),
         ("device_authorization", &known.device_authorization),
         ("jwks", &known.jwks),
+        ("iam", &known.iam),
     ];
     let optional = optional.into_iter().filter_map(|(name, url)| Some((name, url.as_ref()?)));
     for (name, template) in required.into_iter().chain(optional) {
         check_endpoint(name, template, provider, form)?;
     }
     if let Some(pattern) = &known.id_token_issuer {
-        // A `*` stands for one segment of the path, so it is a URL with any word in its place.
-        check_endpoint("id_token_issuer", &pattern.replace("/*", "/any"), provider, form)?;
+        check_id_token_issuer(pattern, issuer, provider, form)?;
     }
+    require(known.device_authorization.is_none() || provider.device.support, || {
+        "there is an endpoint `device_authorization`, and [device] does not say `support = true`".to_owned()
+    })?;
     check_revocation(provider, known, form)?;
     match &provider.who {
         Some(who) => check_who(who, known, provider, form),
         None => Ok(()),
     }
+}
+
+/// Another name of the same server: `*` may stand for one segment of its path, and never for its host.
+fn check_id_token_issuer(pattern: &str, issuer: &str, provider: &Provider, form: &Form) -> Checked {
+    let server = |url: &str| url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+    let segments = pattern.split('/').filter(|segment| segment.contains('*'));
+    let is_pattern = server(pattern) == server(issuer)
+        && pattern.splitn(4, '/').nth(3).is_some()
+        && !server(pattern).contains('*')
+        && segments.eq(pattern.contains('*').then_some("*"));
+    require(is_pattern, || {
+        "the endpoint `id_token_issuer` is not on the server of `issuer`, with one `*` as a segment of its path"
+            .to_owned()
+    })?;
+    check_endpoint("id_token_issuer", &pattern.replace("/*", "/any"), provider, form)
 }
 
 fn check_endpoint(name: &str, template: &str, provider: &Provider, form: &Form) -> Checked {

@@ -29,7 +29,7 @@ pub(super) fn is_allowed(url: &Url, profile: &Profile, client: &Client) -> bool 
 
 /// Whether it is an API of the provider's own. For a provider that the user has described, the hosts are those that
 /// the client was made with, not those that its file names today.
-pub(super) fn is_preset(url: &Url, client: &Client) -> bool {
+pub(in crate::ops) fn is_preset(url: &Url, client: &Client) -> bool {
     let is_secure = url.scheme() == "https" || client.insecure_loopback;
     let known = client.pinned.api_hosts.as_ref();
     let known = known.unwrap_or_else(|| &provider::get(&client.provider).api.hosts);

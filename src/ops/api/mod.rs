@@ -7,6 +7,7 @@ mod exchange;
 use secrecy::SecretString;
 use url::Url;
 
+pub(super) use destination::is_preset;
 pub use error::{Error, Obstacle};
 pub use exchange::{Asked, Exchanged, exchange};
 

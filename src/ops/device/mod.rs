@@ -15,12 +15,11 @@ use url::Url;
 
 use super::clients::{Candidate, Issuer, NewClient};
 use super::consent::{Consented, Request};
-use super::{Context, Error as OpsError, Notice};
+use super::{Context, Error as OpsError, Notice, Unlocked, issuer};
 use crate::domain::provider::DeviceHabits;
-use crate::domain::{Client, ClientAuth, Profile, ProfileName, Scopes};
+use crate::domain::{Client, ClientAuth, Profile, ProfileName, Provider, Scopes};
 use crate::oauth::client_file::Kind;
 use crate::oauth::device::{self, DeviceAuthorization};
-use crate::oauth::provider::{self, Provider};
 use crate::oauth::token_endpoint::Credentials;
 use crate::oauth::{self};
 
@@ -80,6 +79,7 @@ impl Claim<'_> {
 /// Has the person invited and asks until there is an answer; each time `finish` asks for the tokens once.
 pub(super) fn consent(
     ctx: Context<'_>,
+    provider: &Provider,
     profile: &Profile,
     candidate: &Candidate,
     request: &Request<'_>,
@@ -89,10 +89,10 @@ pub(super) fn consent(
     let client = &candidate.facts;
     let scopes = &profile.scopes.asked;
     // Before anything is sent.
-    let endpoint = endpoint(client)?;
-    check_scopes(client, scopes)?;
+    let endpoint = endpoint(provider, client)?;
+    check_scopes(provider, client, scopes)?;
     log::debug!("a device code from {endpoint}");
-    let (begun, accepted) = begin(ctx, candidate, &endpoint, scopes)?;
+    let (begun, accepted) = begin(ctx, provider, candidate, &endpoint, scopes)?;
 
     request.courier.invite(&Invitation {
         profile: &profile.name,
@@ -117,13 +117,12 @@ pub(super) fn consent(
 
 /// Sees, before anything is sent, whether a new client can be good for this. Only the files of Google's console say
 /// what kind of client they are of, and theirs of the right kind say the same as those of desktop apps.
-pub(super) fn check_new(ctx: Context<'_>, new: &NewClient) -> Result<(), Error> {
+pub(super) fn check_new(ctx: Context<'_>, vault: &Unlocked, new: &NewClient) -> Result<(), Error> {
     let (Issuer::Known { id, .. }, Some(kind)) = (&new.issuer, new.kind) else { return Ok(()) };
-    let Some(Provider { title, device: DeviceHabits { note: Some(note), .. }, .. }) = provider::find(id)
-    else {
+    let known = vault.provider(id).into_owned();
+    let Provider { title: provider, device: DeviceHabits { note: Some(note), .. }, .. } = known else {
         return Ok(());
     };
-    let (provider, note) = (title.clone(), note.clone());
     match kind {
         Kind::Web => Err(Error::OtherClient { provider, kind: "web", note }),
         Kind::Installed => {
@@ -134,40 +133,30 @@ pub(super) fn check_new(ctx: Context<'_>, new: &NewClient) -> Result<(), Error> 
 }
 
 /// Whether the provider offers this for what is asked for, as far as it is known.
-pub(super) fn is_offered(client: &Client, scopes: &Scopes) -> bool {
-    endpoint(client).is_ok() && check_scopes(client, scopes).is_ok()
-}
-
-/// What is known of the provider, if it is known by name.
-fn known(client: &Client) -> Option<&'static Provider> {
-    provider::find(&client.provider)
+pub(super) fn is_offered(provider: &Provider, client: &Client, scopes: &Scopes) -> bool {
+    endpoint(provider, client).is_ok() && check_scopes(provider, client, scopes).is_ok()
 }
 
 /// What people call the provider.
-fn title(client: &Client) -> String {
-    known(client).map_or_else(|| client.issuer.clone(), |provider| provider.title.clone())
+fn title(provider: &Provider, client: &Client) -> String {
+    if provider.is_known() { provider.title.clone() } else { client.issuer.clone() }
 }
 
-/// What the provider says about the device flow.
-fn note(client: &Client) -> Option<String> {
-    known(client).and_then(|provider| provider.device.note.clone())
-}
-
-/// Where a code is asked for. A client that was stored by an older version does not say it.
-fn endpoint(client: &Client) -> Result<Url, Error> {
-    let provider = known(client);
+/// Where a code is asked for.
+fn endpoint(provider: &Provider, client: &Client) -> Result<Url, Error> {
     let stored = || client.endpoints.device_authorization.clone();
-    let preset = || provider.and_then(Provider::endpoints).and_then(|preset| preset.device_authorization);
-    let is_possible = provider.is_none_or(|provider| provider.device.support);
+    let preset = || issuer::preset(client)?.device_authorization;
+    let is_possible = provider.device.support || !provider.is_known();
     let endpoint = if is_possible { stored().or_else(preset) } else { None };
-    endpoint.ok_or_else(|| Error::NotOffered { provider: title(client), note: note(client) })
+    let note = provider.device.note.clone();
+    endpoint.ok_or_else(|| Error::NotOffered { provider: title(provider, client), note })
 }
 
-fn check_scopes(client: &Client, asked: &Scopes) -> Result<(), Error> {
-    let Some(provider) = known(client).filter(|provider| !provider.device.scopes.is_empty()) else {
-        return Ok(());
-    };
+fn check_scopes(provider: &Provider, client: &Client, asked: &Scopes) -> Result<(), Error> {
     let allowed = &provider.device.scopes;
+    if allowed.is_empty() {
+        return Ok(());
+    }
     let is_allowed = |scope: &str| {
         let scope = provider.canonical_scope(scope);
         allowed.iter().any(|allowed| provider.canonical_scope(allowed) == scope)
@@ -180,25 +169,25 @@ fn check_scopes(client: &Client, asked: &Scopes) -> Result<(), Error> {
     if scopes.is_empty() {
         return Ok(());
     }
-    Err(Error::ScopesNotAllowed { provider: title(client), scopes, allowed: allowed.clone() })
+    Err(Error::ScopesNotAllowed { provider: title(provider, client), scopes, allowed: allowed.clone() })
 }
 
 /// Asks for a code, and says how the client has proven itself if it had to.
 fn begin(
     ctx: Context<'_>,
+    provider: &Provider,
     candidate: &Candidate,
     endpoint: &Url,
     scopes: &Scopes,
 ) -> Result<(DeviceAuthorization, Option<ClientAuth>), OpsError> {
     let client = &candidate.facts;
-    let ways = ways_to_prove(candidate, endpoint);
+    let ways = ways_to_prove(provider, candidate, endpoint);
     let (last, first) = ways.split_last().expect("there is at least one way");
-    let scope = known(client).map_or_else(|| scopes.to_string(), |provider| provider.scopes_text(scopes));
+    let scope = provider.scopes_text(scopes);
     let ask = |auth: ClientAuth| {
         let mut binding = client.binding();
         binding.client_auth = Some(auth);
         let secret = candidate.secret.as_ref().filter(|_| auth != ClientAuth::None);
-        let provider = known(client).unwrap_or(&crate::oauth::provider::GENERIC);
         let credentials = Credentials { binding: &binding, secret, provider };
         let begun = device::authorize(
             ctx.http,
@@ -213,16 +202,17 @@ fn begin(
     for auth in first {
         match ask(*auth) {
             Err(oauth::Error::Refused(server)) if server.error == "invalid_client" => {}
-            result => return result.map_err(|error| not_begun(client, error)),
+            result => return result.map_err(|error| not_begun(provider, client, error)),
         }
     }
-    ask(*last).map_err(|error| not_begun(client, error))
+    ask(*last).map_err(|error| not_begun(provider, client, error))
 }
 
-fn not_begun(client: &Client, error: oauth::Error) -> OpsError {
+fn not_begun(provider: &Provider, client: &Client, error: oauth::Error) -> OpsError {
     match error {
         oauth::Error::Refused(server) => {
-            Error::NotBegun { provider: title(client), note: note(client), server }.into()
+            let note = provider.device.note.clone();
+            Error::NotBegun { provider: title(provider, client), note, server }.into()
         }
         error => error.into(),
     }
@@ -232,12 +222,12 @@ fn not_begun(client: &Client, error: oauth::Error) -> OpsError {
 ///
 /// RFC 8628, 3.1 wants what the token endpoint wants. Its secret goes nowhere but to the server that it is sealed
 /// for. The providers that are known by name want the client id alone.
-fn ways_to_prove(candidate: &Candidate, endpoint: &Url) -> Vec<ClientAuth> {
+fn ways_to_prove(provider: &Provider, candidate: &Candidate, endpoint: &Url) -> Vec<ClientAuth> {
     let client = &candidate.facts;
     if candidate.secret.is_none() || endpoint.origin() != client.endpoints.token.origin() {
         return vec![ClientAuth::None];
     }
-    let bare = known(client).map(|_| ClientAuth::None);
+    let bare = provider.is_known().then_some(ClientAuth::None);
     let other = super::login::other_auth(candidate);
     bare.into_iter().chain([client.client_auth]).chain(other).collect()
 }

@@ -155,11 +155,14 @@ impl Planner<'_> {
         let place = self.client(&source, &item, &beside)?;
         let candidate = &self.plan.clients[place];
         let client = candidate.facts.clone();
-        if let Some(url) = item.token_endpoint.as_ref().filter(|url| !whose::is_endpoint(&client, url)) {
+        let provider = whose::provider(self.vault, &client);
+        if let Some(url) = &item.token_endpoint
+            && !whose::is_endpoint(&provider, &client, url)
+        {
             return Err(Error::OtherEndpoint {
                 file: source,
                 host: crate::oauth::printable(url.host_str().unwrap_or_default(), 100),
-                provider: whose::title(&client),
+                provider: whose::title(&provider, &client),
             }
             .into());
         }
@@ -359,7 +362,7 @@ impl Planner<'_> {
 
     fn new_client(&self, source: &str, item: &Item, found: FoundClient) -> Result<Candidate, ops::Error> {
         let client_id = found.client_id.clone();
-        let issuer = self.wish.issuer.clone().or_else(|| whose::issuer(item, &client_id));
+        let issuer = self.wish.issuer.clone().or_else(|| whose::issuer(self.vault, item, &client_id));
         let Some(issuer) = issuer else {
             return Err(Error::NoProvider { file: source.to_owned(), client_id, seems: item.provider }.into());
         };
@@ -386,7 +389,7 @@ impl Planner<'_> {
         {
             return Candidate::stored(vault, stored);
         }
-        if secret.is_none() && !is_public && whose::needs_secret(&facts) {
+        if secret.is_none() && !is_public && whose::needs_secret(&whose::provider(self.vault, &facts)) {
             return Err(Error::NoSecret { file: source.to_owned(), client_id: facts.client_id, tool }.into());
         }
         clients::candidate(self.ctx, facts, secret, self.wish.client.is_some())

@@ -1,10 +1,13 @@
 //! Whose a client is: what its id, its token endpoint or the form of its file says of the provider.
 
+use std::borrow::Cow;
+
 use url::Url;
 
 use super::item::Item;
-use crate::domain::Client;
+use crate::domain::{Client, ClientAuth};
 use crate::oauth::provider::{self, Provider};
+use crate::ops::Unlocked;
 use crate::ops::clients::Issuer;
 
 /// Clients that programs bring with them, and that every user of such a program shares.
@@ -29,19 +32,31 @@ pub(super) fn tool(client_id: &str) -> Option<&'static str> {
 }
 
 /// The provider that issues the tokens of an item, if it is one that is known by name.
-pub(super) fn issuer(item: &Item, client_id: &str) -> Option<Issuer> {
+pub(super) fn issuer(vault: Option<&Unlocked>, item: &Item, client_id: &str) -> Option<Issuer> {
     let by_id = client_id.ends_with(".apps.googleusercontent.com").then_some("google");
     let by_tool = (tool(client_id) == Some("gh")).then_some("github");
-    let known = match by_id.or(by_tool).or(item.provider) {
-        Some(id) => provider::find(id),
-        None => item.token_endpoint.as_ref().and_then(of_endpoint),
-    }?;
-    Some(Issuer::Known { id: known.id.clone(), given: Vec::new() })
+    let by_name = by_id.or(by_tool).or(item.provider);
+    let id = match by_name {
+        Some(id) => provider::find(id)?.id.clone(),
+        None => of_endpoint(vault, item.token_endpoint.as_ref()?)?,
+    };
+    Some(Issuer::Known { id, given: Vec::new() })
 }
 
-/// The provider that has its token endpoint there.
-fn of_endpoint(url: &Url) -> Option<&'static Provider> {
-    provider::all().find(|provider| is_endpoint_of(provider, url))
+/// The name of the provider that has its token endpoint there: one of the user's own, or a built-in one.
+fn of_endpoint(vault: Option<&Unlocked>, url: &Url) -> Option<String> {
+    let own = vault.into_iter().flat_map(Unlocked::own_providers).map(Cow::Owned);
+    own.chain(provider::all().map(Cow::Borrowed))
+        .find(|provider: &Cow<'_, Provider>| is_endpoint_of(provider, url))
+        .map(|provider| provider.id.clone())
+}
+
+/// What is known of the provider of `client`.
+pub(super) fn provider(vault: Option<&Unlocked>, client: &Client) -> Cow<'static, Provider> {
+    match vault {
+        Some(vault) => vault.provider(&client.provider),
+        None => Cow::Borrowed(provider::get(&client.provider)),
+    }
 }
 
 /// Whether tokens of `provider` come from `url`. Old names of its hosts count: what is asked is the present one.
@@ -53,17 +68,17 @@ fn is_endpoint_of(provider: &Provider, url: &Url) -> bool {
 }
 
 /// Whether the tokens of `client` may come from `url`.
-pub(super) fn is_endpoint(client: &Client, url: &Url) -> bool {
-    client.endpoints.token == *url
-        || provider::find(&client.provider).is_some_and(|provider| is_endpoint_of(provider, url))
+pub(super) fn is_endpoint(provider: &Provider, client: &Client, url: &Url) -> bool {
+    client.endpoints.token == *url || is_endpoint_of(provider, url)
 }
 
 /// What the provider is called.
-pub(super) fn title(client: &Client) -> String {
-    provider::find(&client.provider).map_or_else(|| client.provider.clone(), |known| known.title.clone())
+pub(super) fn title(provider: &Provider, client: &Client) -> String {
+    if provider.is_known() { provider.title.clone() } else { client.provider.clone() }
 }
 
-/// Whether the provider is not known to have clients without a secret.
-pub(super) fn needs_secret(client: &Client) -> bool {
-    provider::find(&client.provider).is_none_or(|known| !known.client.public)
+/// Whether a client without a secret was most likely taken from a file that does not hold it. Where there are both
+/// kinds, as with Google, the user says that it is a public one.
+pub(super) fn needs_secret(provider: &Provider) -> bool {
+    provider.client.auth != Some(ClientAuth::None)
 }

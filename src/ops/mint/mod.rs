@@ -20,7 +20,7 @@ use crate::domain::{
 };
 use crate::oauth::assertion::{Purpose, SigningKey, Statement};
 use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
-use crate::oauth::{self, ServerError, diagnosis, impersonation, provider};
+use crate::oauth::{self, ServerError, diagnosis, impersonation};
 use crate::store::Name;
 
 pub use error::{Error, Reason};
@@ -127,7 +127,7 @@ impl Applicant {
             GrantType::ClientCredentials => {
                 let answer =
                     self.with_secret(ctx, scopes).map_err(|error| self.judge(ctx, profile, error))?;
-                Ok(of_answer(ctx, profile, &answer, scopes))
+                Ok(self.token(ctx, &answer, scopes))
             }
             GrantType::JwtBearer { subject } => {
                 let scope = scopes.to_string();
@@ -141,7 +141,7 @@ impl Applicant {
                         },
                     )
                     .map_err(|error| self.judge(ctx, profile, error))?;
-                Ok(of_answer(ctx, profile, &answer, scopes))
+                Ok(self.token(ctx, &answer, scopes))
             }
             GrantType::Impersonation { lifetime_s, .. } => {
                 let now = ctx.clock.now();
@@ -259,6 +259,16 @@ impl Applicant {
         })
     }
 
+    /// The token of an answer. What it is good for, where the provider does not say otherwise, is what was asked.
+    fn token(&self, ctx: Context<'_>, answer: &TokenAnswer, asked: &Scopes) -> AccessToken {
+        let scopes = answer.scope.clone().unwrap_or_else(|| asked.clone());
+        let missing = self.provider.missing_scopes(asked, &scopes);
+        if !missing.is_empty() {
+            ctx.notices.notice(&Notice::ScopesMissing { missing });
+        }
+        refresh::access_token(answer, scopes, ctx.clock.now())
+    }
+
     /// What the refusal of a token endpoint means for whoever asked.
     fn judge(&self, ctx: Context<'_>, profile: &Profile, error: oauth::Error) -> OpsError {
         match error {
@@ -315,14 +325,4 @@ pub(super) fn check_client(client: &Client, grant_type: &GrantType) -> Result<()
 
 fn needs_person(profile: &Profile) -> OpsError {
     OpsError::LoginNeeded { profile: profile.name.clone(), why: "its tokens come from a person's consent" }
-}
-
-/// The token of an answer. What it is good for, where the provider does not say otherwise, is what was asked.
-fn of_answer(ctx: Context<'_>, profile: &Profile, answer: &TokenAnswer, asked: &Scopes) -> AccessToken {
-    let scopes = answer.scope.clone().unwrap_or_else(|| asked.clone());
-    let missing = provider::get(&profile.provider).missing_scopes(asked, &scopes);
-    if !missing.is_empty() {
-        ctx.notices.notice(&Notice::ScopesMissing { missing });
-    }
-    refresh::access_token(answer, scopes, ctx.clock.now())
 }

@@ -2,8 +2,7 @@
 
 use super::super::token::{self, Request};
 use super::{Context, DocumentId, Error, Loaded, OpsError, Profile, Unlocked};
-use crate::domain::{AccessToken, GrantType, ProfileName, Scopes};
-use crate::oauth::provider;
+use crate::domain::{AccessToken, GrantType, ProfileName, Provider, Scopes};
 
 /// The scopes of which one lets a token ask for others.
 /// <https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken#authorization-scopes>
@@ -25,7 +24,7 @@ impl Source {
         id: &DocumentId,
     ) -> Result<Self, OpsError> {
         let found = by_id(ctx, vault, id)?.ok_or_else(|| Error::NoSource { profile: user.clone() })?;
-        check(&found.facts)?;
+        check(&vault.provider(&found.facts.provider), &found.facts)?;
         Ok(Self { name: found.facts.name.clone(), profile: found.facts })
     }
 
@@ -58,13 +57,13 @@ impl Source {
 /// # Errors
 ///
 /// [`Error::SourceIsImpersonation`] or [`Error::SourceScopes`] if not.
-pub(in crate::ops) fn check(profile: &Profile) -> Result<(), Error> {
+pub(in crate::ops) fn check(provider: &Provider, profile: &Profile) -> Result<(), Error> {
     if matches!(profile.grant_type, GrantType::Impersonation { .. }) {
         return Err(Error::SourceIsImpersonation { source_profile: profile.name.clone() });
     }
     let covers = |scope: &str| {
         let wanted = scope.parse::<Scopes>().expect("a known scope is a scope");
-        provider::get(&profile.provider).uncovered_scopes(&wanted, &profile.scopes.granted).is_empty()
+        provider.uncovered_scopes(&wanted, &profile.scopes.granted).is_empty()
     };
     // Who is not logged in is told so by whoever asks for the token.
     if profile.grant.is_none() || SCOPES.into_iter().any(covers) {

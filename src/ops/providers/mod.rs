@@ -46,6 +46,11 @@ impl Unlocked {
         of(&self.manifest.facts, id)
     }
 
+    /// The providers that the user has added, as far as their files can be read.
+    pub fn own_providers(&self) -> impl Iterator<Item = Provider> {
+        self.manifest.facts.providers.iter().filter_map(|own| read(own).ok())
+    }
+
     /// The provider that is known by the name `id`, own or built in.
     ///
     /// # Errors

@@ -73,7 +73,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         let (vault, by_hand) = session.unlock_to_go_on(ctx)?;
         let name = args.profile.resolve(session, ctx, &vault)?;
         let plan = variables::plan(ctx, &vault, &name, &args.set.assignments())?;
-        let plan = plan.narrowed(args.only.scopes().as_ref())?;
+        let plan = plan.narrowed(&vault, args.only.scopes().as_ref())?;
         let adc = Adc::chosen(args.adc, &plan.profile().provider, &args.command[0]);
         if adc == Adc::None && !args.token_file {
             return Ok(Way::Replace(plan.open(ctx, &vault)?.variables));

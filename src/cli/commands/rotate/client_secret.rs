@@ -11,7 +11,6 @@ use crate::cli::session::Session;
 use crate::cli::{json, provider_secrets, secret_input};
 use crate::domain::{Client, ClientAuth, ClientName, ProfileName, SealedField};
 use crate::oauth::client_file;
-use crate::oauth::provider;
 use crate::ops::rotate_client_secret::{NewSecret, Rotated, drop_previous, rotate};
 use crate::ops::secrets::ProviderSecret;
 use crate::ops::{Context, Loaded, Unlocked, clients};
@@ -59,7 +58,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
             return answer(session, ctx, &args.client, None);
         }
         let client = vault.client_named(ctx, &args.client)?;
-        let new = new_secret(session, &args, &client)?;
+        let new = new_secret(session, vault, &args, &client)?;
         let rotated = rotate(ctx, vault, &args.client, new, args.unproven)?;
         session.output.say(&told(&rotated));
         if rotated.keeps_previous {
@@ -73,9 +72,14 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
 }
 
 /// The new secret; `None` where one waits already and no other was given.
-fn new_secret(session: &Session, args: &Args, client: &Loaded<Client>) -> Result<Option<NewSecret>, Failure> {
+fn new_secret(
+    session: &Session,
+    vault: &Unlocked,
+    args: &Args,
+    client: &Loaded<Client>,
+) -> Result<Option<NewSecret>, Failure> {
     if let Some(path) = &args.client_file {
-        return from_file(path, &client.facts).map(Some);
+        return from_file(vault, path, &client.facts).map(Some);
     }
     let source = args.client_secret_file.as_ref();
     // What cannot be rotated is refused before anybody is asked.
@@ -116,7 +120,7 @@ fn secret_page(client: &Client) -> &'static str {
     }
 }
 
-fn from_file(path: &Path, client: &Client) -> Result<NewSecret, Failure> {
+fn from_file(vault: &Unlocked, path: &Path, client: &Client) -> Result<NewSecret, Failure> {
     if client.client_auth == ClientAuth::Assertion {
         let file = service_account::read_file(path)?;
         let key_id = Some(file.private_key_id);
@@ -127,7 +131,8 @@ fn from_file(path: &Path, client: &Client) -> Result<NewSecret, Failure> {
         Failure::usage(text)
             .hint("download it once more from your provider's console, when the secret is made")
     };
-    let file = client_file::parse(&bytes, provider::get(&client.provider)).map_err(|e| odd(e.to_string()))?;
+    let preset = vault.provider(&client.provider);
+    let file = client_file::parse(&bytes, &preset).map_err(|e| odd(e.to_string()))?;
     let value = file.client_secret.ok_or_else(|| odd("the client file holds no secret".to_owned()))?;
     Ok(NewSecret { value, client_id: Some(file.client_id), key_id: None })
 }

@@ -25,6 +25,8 @@ pub(super) fn run(session: &Session, _: Args) -> Result<(), Failure> {
             session.output.say("No provider has given out a secret yet");
             return Ok(());
         }
-        session.output.answer(&provider_secrets::table(&secrets, ctx.clock.now(), session.output.look()))
+        session.output.answer(&provider_secrets::table(&secrets, ctx.clock.now(), session.output.look()))?;
+        provider_secrets::say_where_keys_are_made(session.output, &secrets);
+        Ok(())
     })
 }

@@ -49,6 +49,26 @@ fn a_sound_file_is_read_and_its_variables_are_filled_in() {
 }
 
 #[test]
+fn id_tokens_are_issued_by_the_server_of_the_issuer_whatever_a_pattern_says() {
+    for pattern in ["https://{host}/*/v2.0", "https://{host}/*", "https://{host}/{realm}"] {
+        let named = SOUND.replace("\n[api]", &format!("id_token_issuer = \"{pattern}\"\n\n[api]"));
+        assert!(parse(named.as_bytes(), false).is_ok(), "{pattern}");
+    }
+    for pattern in [
+        "https://*/v2.0",
+        "https://*.example/v2.0",
+        "https://git.example.org/*",
+        "https://{host}/*/*",
+        "https://{host}/a*",
+        "https://{host}",
+        "http://{host}/*",
+    ] {
+        let named = format!("id_token_issuer = \"{pattern}\"\n\n[api]");
+        refused_instead("[api]", &named, "id_token_issuer");
+    }
+}
+
+#[test]
 fn a_variable_without_a_default_must_be_given_and_no_other_can_be() {
     let provider = parse(SOUND.as_bytes(), false).unwrap();
     let refused = |given: &[(&str, &str)]| {
