@@ -79,14 +79,20 @@ fn what_is_sent_to_us_alone_reaches_it() {
 #[test]
 fn it_finds_the_process_as_the_user_had_it() {
     let (_provider, home) = logged_in();
-    let look = "umask; ulimit -c; ulimit -n; ls /proc/self/fd; grep -i '^sig[bi]' /proc/self/status; pwd; \
+    let look = "umask; ulimit -c; ulimit -n; grep -i '^sig[bi]' /proc/self/status; pwd; \
                 ps -o pgid= -p $$ | tr -d ' ' >group; ps -o pgid= -p $PPID | tr -d ' ' >>group";
 
     for before in ["umask 027", "umask 000", "ulimit -Sc $(ulimit -Hc)", "trap '' INT HUP"] {
         let direct = shell(&home, &format!("{before}; exec sh -c \"{look}\"")).expect_code(0);
-        let through = format!("{before}; exec \"$0\" exec work --token-file -- sh -c \"{look}\"");
+        // What is open is compared within one run: other tests of this process leave their own files open to it.
+        let open = "ls /proc/self/fd";
+        let through = format!(
+            "{before}; {open} >open; exec \"$0\" exec work --token-file -- sh -c \"{open} >open-within; {look}\""
+        );
         let through = shell(&home, &through).expect_code(0);
         assert_eq!(through.stdout, direct.stdout, "{before}");
+        let read = |name: &str| std::fs::read_to_string(home.path(name)).unwrap();
+        assert_eq!(read("open"), read("open-within"), "{before}");
         let groups = std::fs::read_to_string(home.path("group")).unwrap();
         let mut groups = groups.lines();
         assert_eq!(groups.next(), groups.next(), "the same process group as ours");
