@@ -47,6 +47,10 @@ fn words(notice: &Notice) -> Words {
         Notice::AskingAgain => Talk("The answer of the provider was lost; asking once more…".to_owned()),
         Notice::PollFailed { why } => Warning(format!("it could not be asked whether you have consented: {why}; it goes on")),
         Notice::DeviceNote { provider, note } => Talk(format!("The device flow at {provider}: {note}")),
+        Notice::OtherEndpoints { issuer, client, known, found } => Warning(format!(
+            "{issuer} issues tokens at {found} for this client, and at {known} for `{client}`: unless you know why, one of \
+             them is not who it says it is"
+        )),
         Notice::CacheIgnored { profile } => {
             Warning(format!("the cached token of `{profile}` was changed outside vault; it is ignored and replaced"))
         }

@@ -1,10 +1,11 @@
 //! `vault client list|show|add|rename|remove`: OAuth clients, each stored once.
 
 use secrecy::SecretString;
+use url::Url;
 
 use super::client_secret::{client_secret, is_same_or_unnamed};
 pub use super::issuer::Issuer;
-use super::{Context, Error, Loaded, Unlocked, documents, issuer, mint, rename};
+use super::{Context, Error, Loaded, Notice, Unlocked, documents, issuer, mint, rename};
 use crate::domain::{
     Client, ClientAuth, ClientName, DocumentId, Profile, ProfileName, RedirectUri, SealedField,
 };
@@ -154,15 +155,15 @@ impl Candidate {
 
 /// Asks the issuer what has to be known of it, and makes the client of that. Stores nothing. Without a vault, the user's own
 /// providers are not known.
-pub(super) fn resolve<'a>(
+pub(super) fn resolve(
     ctx: Context<'_>,
-    vault: impl Into<Option<&'a Unlocked>>,
+    vault: Option<&Unlocked>,
     new: NewClient,
 ) -> Result<(Client, Option<SecretString>), Error> {
     if new.client_id.is_empty() || new.client_id.bytes().any(|b| !matches!(b, 0x20..=0x7e)) {
         return Err(Error::Usage("the client id must be printable ASCII".to_owned()));
     }
-    let facts = issuer::facts(ctx, vault.into(), &new)?;
+    let facts = issuer::facts(ctx, vault, &new)?;
     if let Some(key) = &new.key {
         key.check(&facts.endpoints.token, &facts.provider)?;
     }
@@ -195,7 +196,25 @@ pub(super) fn resolve<'a>(
         key_id_previous: None,
         secret_set_at: new.secret.is_some().then(|| ctx.clock.now()),
     };
+    vault.map_or(Ok(()), |vault| warn_of_other_servers(ctx, vault, &client))?;
     Ok((client, new.secret))
+}
+
+/// One issuer has one server (RFC 9207, 4): a second one under its name may be there to catch codes and secrets.
+fn warn_of_other_servers(ctx: Context<'_>, vault: &Unlocked, new: &Client) -> Result<(), Error> {
+    let places = |client: &Client| [&client.endpoints.authorization, &client.endpoints.token].map(Url::clone);
+    for name in ctx.store.clients()? {
+        let Some(stored) = vault.find_client(ctx, &name)? else { continue };
+        if stored.facts.issuer == new.issuer && places(&stored.facts) != places(new) {
+            ctx.notices.notice(&Notice::OtherEndpoints {
+                issuer: new.issuer.clone(),
+                client: name,
+                known: stored.facts.endpoints.token,
+                found: new.endpoints.token.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The stored client with the same id at the same issuer, if there is one.

@@ -60,12 +60,13 @@ pub mod verify;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use url::Url;
 
 pub use documents::Loaded;
 pub use error::Error;
 pub use vault::{Unlocked, Vault};
 
-use crate::domain::{KeyId, ProfileName, Scopes};
+use crate::domain::{ClientName, KeyId, ProfileName, Scopes};
 use crate::oauth::Http;
 use crate::store::{Journal, Memory, Patience, Store};
 use crate::system::Clock;
@@ -145,6 +146,17 @@ pub enum Notice {
         provider: String,
         /// What it allows.
         note: String,
+    },
+    /// The issuer of a new client is that of a stored one, and is spoken to elsewhere.
+    OtherEndpoints {
+        /// The issuer.
+        issuer: String,
+        /// The stored client.
+        client: ClientName,
+        /// Its token endpoint.
+        known: Url,
+        /// That of the new one.
+        found: Url,
     },
     /// Whether the person has consented could not be asked; it will be asked again.
     PollFailed {

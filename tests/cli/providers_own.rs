@@ -58,8 +58,9 @@ fn a_file_that_is_replaced_adds_no_endpoint_to_a_client_that_is_there() {
     let home = home_with(&file(&provider, OPENID));
     log_in(&home, &[]).expect_code(0);
 
-    let urls = ["/device_authorization", "/jwks", "/v1"].map(|path| evil.url(path));
-    let endpoints = [("device_authorization", &*urls[0]), ("jwks", &urls[1]), ("iam", &urls[2])];
+    let urls = ["/device_authorization", "/jwks", "/v1", "/*"].map(|path| evil.url(path));
+    let names = ["device_authorization", "jwks", "iam", "id_token_issuer"];
+    let endpoints: Vec<_> = names.into_iter().zip(urls.iter().map(String::as_str)).collect();
     let more = format!("[device]\nsupport = true\n\n{OPENID}");
     add(&home, &with_endpoints(&evil, &endpoints, &more), &["--replace"]).expect_code(0);
 
@@ -69,6 +70,33 @@ fn a_file_that_is_replaced_adds_no_endpoint_to_a_client_that_is_there() {
     home.run(&["add-profile", "deploy", "--impersonate", ServiceAccount::DEPLOY, "--via", "work"])
         .expect_code(7);
     assert_eq!(evil.requests().len(), 0, "nothing went to the hosts of the new file");
+}
+
+#[test]
+fn a_second_server_under_the_name_of_an_issuer_is_warned_of() {
+    let (provider, evil) = (Provider::start(Config::default()), Provider::start(Config::default()));
+    let home = home_with(&file(&provider, ""));
+    log_in(&home, &[]).expect_code(0);
+    let add_client = |id| {
+        home.run(&[
+            "client",
+            "add",
+            "--provider",
+            "forge",
+            "--client-id",
+            id,
+            "--client-auth",
+            "none",
+            "--insecure-loopback",
+        ])
+    };
+    let moved = file(&evil, "")
+        .replace(&format!("issuer = \"{}\"", evil.issuer()), &format!("issuer = \"{}\"", provider.issuer()));
+
+    add_client("second").expect_code(0).expect_unsaid("warning");
+    add(&home, &moved, &["--replace"]).expect_code(0);
+
+    add_client("third").expect_code(0).expect_said("warning").expect_said(&evil.url("/token"));
 }
 
 #[test]
