@@ -38,13 +38,14 @@ fn assert_only_kept(provider: &Provider, home: &Home, kept: usize) {
 }
 
 /// The cached ID tokens.
-fn id_tokens(home: &Home) -> Vec<PathBuf> {
+pub fn id_tokens(home: &Home) -> Vec<PathBuf> {
     let is_json = |path: &PathBuf| path.extension().is_some_and(|end| end == "json");
     let is_one = |path: &PathBuf| scene::read(path)["purpose"]["type"] == "id_token";
     home.files("cache").into_iter().filter(is_json).filter(is_one).collect()
 }
 
-fn claims(token: &str) -> Value {
+/// What an ID token says.
+pub fn claims(token: &str) -> Value {
     use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()

@@ -1,33 +1,18 @@
 //! `vault token --id-token` of service accounts: by their own key, or by the right of another profile; signed with
 //! real keys, and with wrong ones.
 
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 
 use crate::home::{Home, Run};
+use crate::id_token::{claims, id_tokens};
 use crate::provider::{Config, Endpoint, IdTokens, Provider, ServiceAccount, SigningKey};
 use crate::robots::{claims as assertion, with_ci, with_deploy, with_robot};
-use crate::scene;
 use crate::serving::Serving;
 
 const AUDIENCE: &str = "https://service.example";
 
 fn ask(home: &Home, profile: &str, more: &[&str]) -> Run {
     home.run(&[&["token", profile, "--id-token", "--audience", AUDIENCE], more].concat())
-}
-
-fn claims(token: &str) -> Value {
-    use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
-    let payload = token.split('.').nth(1).unwrap();
-    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
-}
-
-/// The cached ID tokens.
-fn kept(home: &Home) -> Vec<PathBuf> {
-    let is_json = |path: &PathBuf| path.extension().is_some_and(|end| end == "json");
-    let is_one = |path: &PathBuf| scene::read(path)["purpose"]["type"] == "id_token";
-    home.files("cache").into_iter().filter(is_json).filter(is_one).collect()
 }
 
 #[test]
@@ -99,7 +84,7 @@ fn what_others_could_not_rely_on_is_neither_given_out_nor_kept() {
             let run = ask(&home, profile, &[]).expect_code(7);
 
             assert_eq!(
-                (run.stdout.as_str(), kept(&home).len()),
+                (run.stdout.as_str(), id_tokens(&home).len()),
                 ("", 0),
                 "{profile} {key:?} {header} {claims}"
             );
