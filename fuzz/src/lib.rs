@@ -17,6 +17,8 @@ pub mod document;
 pub mod helper_request;
 #[path = "../../tests/properties/import.rs"]
 pub mod import;
+#[path = "../../tests/properties/key_set.rs"]
+pub mod key_set;
 #[path = "../../tests/properties/keys.rs"]
 pub mod keys;
 #[path = "../../tests/properties/plaintext.rs"]

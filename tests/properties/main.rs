@@ -14,6 +14,7 @@ mod device_answer;
 mod document;
 mod helper_request;
 mod import;
+mod key_set;
 mod keys;
 mod plaintext;
 mod tampering;
@@ -38,8 +39,18 @@ struct Reader {
     cases: u32,
 }
 
-const READERS: [Reader; 9] =
-    [DOCUMENT, PLAINTEXT, CALLBACK, TOKEN_ANSWER, CLIENT_FILE, BACKUP, HELPER_REQUEST, IMPORT, DEVICE_ANSWER];
+const READERS: [Reader; 10] = [
+    DOCUMENT,
+    PLAINTEXT,
+    CALLBACK,
+    TOKEN_ANSWER,
+    CLIENT_FILE,
+    BACKUP,
+    HELPER_REQUEST,
+    IMPORT,
+    DEVICE_ANSWER,
+    KEY_SET,
+];
 
 const DOCUMENT: Reader = Reader {
     name: "document",
@@ -96,6 +107,14 @@ const DEVICE_ANSWER: Reader = Reader {
 #[test]
 fn a_device_answer_gives_a_code_that_can_be_typed_at_an_address_that_may_be_opened() {
     DEVICE_ANSWER.meets_its_seeds_and_their_changes();
+}
+
+const KEY_SET: Reader =
+    Reader { name: "key_set", holds: key_set::holds, seeds: &["fuzz/seeds/key_set"], cases: 6000 };
+
+#[test]
+fn no_id_token_is_taken_but_one_that_its_issuer_has_signed() {
+    KEY_SET.meets_its_seeds_and_their_changes();
 }
 
 #[test]

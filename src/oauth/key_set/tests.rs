@@ -270,6 +270,25 @@ fn no_change_of_a_single_bit_is_accepted() {
 }
 
 #[test]
+fn a_set_of_thousands_of_keys_is_read_and_only_the_named_key_is_tried() {
+    let mut keys: Vec<Value> = (0..2000)
+        .map(|number| {
+            let mut key = SigningKey::OtherRsa.public();
+            key["kid"] = format!("k{number}").into();
+            key
+        })
+        .collect();
+    keys.push(SigningKey::Rsa.public());
+    let text = json!({"keys": keys}).to_string();
+
+    let keys = KeySet::parse(text.as_bytes()).unwrap();
+
+    assert_eq!(keys.len(), 2001);
+    assert_eq!(keys.named(Some(SigningKey::Rsa.id())).unwrap().len(), 1);
+    check(&token(SigningKey::Rsa, &usual(SigningKey::Rsa), &claims()), &keys).unwrap();
+}
+
+#[test]
 fn what_is_no_key_set_makes_no_sense() {
     let deep = format!("{{\"keys\":{}{}}}", "[".repeat(500), "]".repeat(500));
     for text in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#, "<html>", &deep] {
