@@ -219,7 +219,7 @@ fn code(error: &ops::Error) -> Code {
         E::OAuth(error) | E::NotRevoked { source: error, .. } => oauth_code(error),
         E::Api(error) => api_code(error),
         E::Mint(error) => mint_code(error),
-        E::Device(ops::device::Error::Expired) => Code::LoginNeeded,
+        E::Device(ops::device::Error::Expired) => Code::Cancelled,
         E::Device(_) => Code::Refused,
         E::IdToken(ops::id_token::Error::NoAudience { .. }) => Code::Usage,
         E::IdToken(_) => Code::Refused,
