@@ -48,12 +48,8 @@ impl Courier for TerminalCourier {
             let _ = writeln!(io::stderr(), "Open this address in a browser:\n\n  {url}\n");
             self.tell_of_other_ways(way);
         }
-        if self.takes_paste() {
-            self.output.say(&format!(
-                "If the browser is on another machine, it ends at {}, which it cannot load.\nThen copy the \
-                 whole address from its address bar, paste it here and press Enter.",
-                address(way.redirect_uri)
-            ));
+        if self.takes_paste(way) {
+            self.output.say(&how_to_paste(way.redirect_uri));
             std::thread::spawn(move || forward_lines(&pasted));
         }
         Ok(())
@@ -87,9 +83,9 @@ impl Courier for TerminalCourier {
 }
 
 impl TerminalCourier {
-    /// Standard input is read only where a person types, or where pasting is the only way.
-    fn takes_paste(&self) -> bool {
-        !self.opens_browser || io::stdin().is_terminal()
+    /// Standard input is read only where a person types, or where pasting may be the only way.
+    fn takes_paste(&self, way: &WayThere<'_>) -> bool {
+        !self.opens_browser || !comes_back(way.redirect_uri) || io::stdin().is_terminal()
     }
 
     /// Starts the browser without waiting for it. The one of the profile has no substitute: another one would be
@@ -133,6 +129,20 @@ impl TerminalCourier {
         let url = invitation.verification_uri_complete.unwrap_or(invitation.verification_uri);
         qr::picture(url.as_str(), columns.into(), self.output.colours_stderr())
     }
+}
+
+/// Whether a browser on this machine comes back by itself: nobody listens at an address with https.
+fn comes_back(redirect_uri: &Url) -> bool {
+    redirect_uri.scheme() != "https"
+}
+
+fn how_to_paste(redirect_uri: &Url) -> String {
+    let end = address(redirect_uri);
+    let begin = match comes_back(redirect_uri) {
+        true => format!("If the browser is on another machine, it ends at {end}, which it cannot load."),
+        false => format!("The browser ends at {end}, and does not come back here by itself."),
+    };
+    format!("{begin}\nThen copy the whole address from its address bar, paste it here and press Enter.")
 }
 
 fn address(url: &Url) -> String {

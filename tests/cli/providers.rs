@@ -314,7 +314,8 @@ fn an_address_of_ones_own_is_pasted_where_only_https_may_come_back() {
     assert!(landed.starts_with("https://me.example/back?"), "{landed}");
     login.paste(&landed);
 
-    login.finish(&arguments).expect_code(0);
+    let said = "ends at me.example:443, and does not come back";
+    login.finish(&arguments).expect_code(0).expect_said(said);
 }
 
 #[test]
