@@ -90,7 +90,9 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<Cell>>, look: Look) -> String
 /// Values are never broken: they are what people copy.
 pub(super) fn details(facts: Vec<(&str, Cell)>, look: Look) -> String {
     let mut table = bare_table(Look { width: None, ..look });
-    let key = |key: &str| comfy_table::Cell::new_owned(format!("{key}:")).add_attribute(Attribute::Bold);
+    // A value that goes on with the one above it has no key.
+    let name = |key: &str| if key.is_empty() { String::new() } else { format!("{key}:") };
+    let key = |key: &str| comfy_table::Cell::new_owned(name(key)).add_attribute(Attribute::Bold);
     table.add_rows(facts.into_iter().map(|(name, value)| vec![key(name), value.styled()]));
     text_of(table)
 }

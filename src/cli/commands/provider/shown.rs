@@ -17,7 +17,7 @@ pub(super) fn page(listed: &Listed, look: Look) -> String {
     let provider = &*listed.provider;
     let lines = [basics(listed), endpoints(provider), rules(provider), tokens(provider), sources(provider)];
     let facts = details(lines.into_iter().flatten().collect(), look);
-    format!("{}\n{}\n\nTo use it:\n{}", facts.trim_end(), scopes(provider), usage(provider))
+    format!("{}\n{}\n\nTo use it:\n{}\n", facts.trim_end(), scopes(provider), usage(provider))
 }
 
 type Lines = Vec<(&'static str, Cell)>;
@@ -78,7 +78,7 @@ fn rules(provider: &Provider) -> Lines {
     if provider.device.support && !provider.device.scopes.is_empty() {
         lines.push(("Device scopes", provider.device.scopes.join(" ").into()));
     }
-    lines.extend(optional("", provider.device.note.as_ref()));
+    lines.extend(optional("Device flow", provider.device.note.as_ref()));
     lines
 }
 
