@@ -140,6 +140,34 @@ fn a_provider_that_gives_more_or_less_than_asked_is_told_each_time() {
 }
 
 #[test]
+fn an_answer_that_names_no_scope_is_for_those_that_were_asked_for() {
+    let (provider, home) = broad(Config::default());
+    provider.amend(Endpoint::Token, json!({"scope": null}));
+
+    assert_eq!(scopes_of(&home, &["--scope", "mail.read"]), json!(["mail.read"]));
+    let whole = scopes_of(&home, &["--refresh"]);
+    assert!(whole.as_array().unwrap().len() > 2, "{whole}");
+    assert_nothing_lost(&provider, &home);
+}
+
+#[test]
+fn neither_the_plain_token_nor_a_narrower_one_takes_the_place_of_the_other() {
+    let (provider, home) = broad(Config::default());
+    let token = |more: &[&str]| home.run(&[&["token", "work"], more].concat()).answer();
+    let narrow = ["--scope", "mail.read"];
+    let first = (token(&[]), token(&narrow));
+
+    let plain = token(&["--refresh"]);
+    assert_eq!((token(&[]), token(&narrow)), (plain.clone(), first.1.clone()));
+    let narrower = token(&["--scope", "mail.read", "--refresh"]);
+    assert_eq!((token(&[]), token(&narrow)), (plain.clone(), narrower.clone()));
+
+    let all = std::collections::BTreeSet::from([first.0, first.1, plain, narrower]);
+    assert_eq!((all.len(), refreshes(&provider)), (4, 3));
+    assert_nothing_lost(&provider, &home);
+}
+
+#[test]
 fn a_refresh_token_that_is_rotated_with_a_narrower_one_is_kept() {
     for rotation in [Rotation::Rotate { grace_secs: 0 }, Rotation::None] {
         let (provider, home) = broad(Config { rotation, ..Config::default() });
