@@ -16,6 +16,7 @@ pub(crate) fn tell(world: &World) -> Result<()> {
     println!("is in {}. No account, nothing beyond this machine.", world.path("").display());
     make_a_vault(world)?;
     link_two_accounts(world)?;
+    take_in_what_lies_open(world)?;
     find_no_secret_in_the_files(world)?;
     answer_from_the_cache(world)?;
     refresh(world)?;
@@ -54,6 +55,22 @@ fn link_two_accounts(world: &World) -> Result<()> {
     world.telling.step("Link a second account; the client is there already");
     let second = world.types("vault add-profile private --account other@example.com", 0)?;
     check(second.talk.contains("logged in as other@example.com"), "the second login is said")
+}
+
+fn take_in_what_lies_open(world: &World) -> Result<()> {
+    world.telling.step("Find the token that a script has left in plain text, and take it in");
+    const FILE: &str = "Google.OAuth2.Token.desktop.json";
+    let left = world.provider.grant("desktop", "me@example.com", &["openid", "email"]);
+    let answer = serde_json::json!({ "token_type": "Bearer", "refresh_token": left });
+    world.write(FILE, &answer.to_string())?;
+    let found = world.types("vault scan", 15)?;
+    check(found.answer.contains(FILE) && !found.answer.contains(&left), "it is found and not shown")?;
+    world.types(&format!("vault import {FILE} --profile script --replace"), 0)?;
+    check(!world.path(FILE).exists(), "the file is gone")?;
+    let token = world.types("vault token script", 0)?.answer;
+    check(world.provider.is_live_access_token(&token), "its token works")?;
+    world.telling.shown("the client was known; the file went when the vault was proven to have all of it");
+    Ok(())
 }
 
 fn find_no_secret_in_the_files(world: &World) -> Result<()> {

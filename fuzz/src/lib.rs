@@ -23,6 +23,8 @@ pub mod key_set;
 pub mod keys;
 #[path = "../../tests/properties/plaintext.rs"]
 pub mod plaintext;
+#[path = "../../tests/properties/scan.rs"]
+pub mod scan;
 #[path = "../../tests/properties/token_answer.rs"]
 pub mod token_answer;
 #[path = "../../tests/properties/vault_of_vectors.rs"]

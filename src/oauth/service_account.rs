@@ -39,16 +39,20 @@ pub fn parse(bytes: &[u8]) -> Result<KeyFile, Error> {
     if bytes.len() > MAX_SIZE {
         return Err(odd("it is longer than 64 KiB"));
     }
-    let members = json::strict(bytes).map_err(|error| odd(&error.to_string()))?;
-    check_type(&members)?;
+    of_members(&json::strict(bytes).map_err(|error| odd(&error.to_string()))?)
+}
+
+/// The same of an object that stands in another file.
+pub(crate) fn of_members(members: &Members) -> Result<KeyFile, Error> {
+    check_type(members)?;
     Ok(KeyFile {
-        client_email: address(&members)?,
-        private_key: private_key(&members)?,
-        private_key_id: required(&members, "private_key_id")?.to_owned(),
-        token_uri: Url::parse(required(&members, "token_uri")?)
+        client_email: address(members)?,
+        private_key: private_key(members)?,
+        private_key_id: required(members, "private_key_id")?.to_owned(),
+        token_uri: Url::parse(required(members, "token_uri")?)
             .map_err(|_| odd("its token_uri is not a URL"))?,
-        project_id: text(&members, "project_id")?.map(str::to_owned),
-        universe_domain: text(&members, "universe_domain")?
+        project_id: text(members, "project_id")?.map(str::to_owned),
+        universe_domain: text(members, "universe_domain")?
             .filter(|domain| *domain != "googleapis.com")
             .map(str::to_owned),
     })

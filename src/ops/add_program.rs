@@ -196,7 +196,11 @@ fn iam(vault: &Unlocked, client: &Client, said: Option<Url>) -> Result<Url, Erro
 }
 
 /// What is asked for. Nothing is added that only a person has: there is no ID token, and nothing to refresh.
-fn asked_scopes(provider: &Provider, said: &[String], grant_type: &GrantType) -> Result<Scopes, Error> {
+pub(in crate::ops) fn asked_scopes(
+    provider: &Provider,
+    said: &[String],
+    grant_type: &GrantType,
+) -> Result<Scopes, Error> {
     let mut scopes = Scopes::default();
     let mut insert = |scope: &str| {
         scopes.insert(&provider.expand_scope(scope)).map_err(|error| Error::Usage(error.to_string()))

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{Context, Loaded, Unlocked, client_secret, documents, recover};
+use crate::domain::provider::Rotates;
 use crate::domain::{Binding, Client, ClientName, Field, GrantType, Profile, ProfileName, SealedField};
 use crate::seal;
 use crate::store::Name;
@@ -176,6 +177,8 @@ pub struct Copy {
     pub client_secret: Option<SecretString>,
     /// Its API key.
     pub api_key: Option<SecretString>,
+    /// Whether its provider is known to replace a refresh token that is used.
+    pub provider_replaces: bool,
 }
 
 /// Opens what `format` needs of the profile `name`.
@@ -207,7 +210,9 @@ pub fn export(
         }
         false => None,
     };
+    let rotates = vault.provider(&profile.facts.provider).refresh.rotates;
     let copy = Copy {
+        provider_replaces: matches!(rotates, Some(Rotates::Always | Rotates::Sometimes)),
         profile: profile.facts,
         client_name,
         client: client.facts,
@@ -230,11 +235,11 @@ impl Copy {
         held.into_iter().filter_map(|(secret, field)| secret.as_ref().map(|_| field)).collect()
     }
 
-    /// Whether the provider was seen to replace the refresh token when it was used: then whoever uses it first ends
-    /// the copy of the other.
+    /// Whether the provider replaces the refresh token when it is used: then whoever uses it first ends the copy of the
+    /// other. Its file says so, or it was seen to.
     pub fn is_replaced_with_use(&self) -> bool {
-        let grant = self.profile.grant.as_ref();
-        self.refresh_token.is_some() && grant.is_some_and(|grant| grant.refreshed_at.is_some())
+        let was_seen = self.profile.grant.as_ref().is_some_and(|grant| grant.refreshed_at.is_some());
+        self.refresh_token.is_some() && (self.provider_replaces || was_seen)
     }
 }
 

@@ -1,13 +1,14 @@
 //! `vault import --replace`: a file goes once what was in it is proven to be elsewhere, and comes back with `--undo`.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use serde_json::{Value, json};
 
-use crate::expiry::refresh_token;
+use crate::expiry::{Snapshot, refresh_token};
 use crate::home::{Home, Run};
-use crate::kills::{Subject, alone};
+use crate::kills::{Subject, alone, outline};
 use crate::outside::program;
 use crate::provider::{Config, Provider, Rotation};
 use crate::stage::Stage;
@@ -227,10 +228,16 @@ fn killed_at_any_change_there_is_the_file_or_all_of_it_in_the_vault() {
     };
     let subject = Subject { home: &stage.home, arguments: &arguments, prepare: &prepare, run: alone };
 
+    let (before, mut seen) = (Snapshot::of(&stage.home), BTreeSet::new());
     let tally = subject.kill_at_changes(|step| {
         let is_there = fs::read_to_string(&file).is_ok_and(|text| text == adc);
         if !is_there {
             assert!(!file.exists(), "{step:?}: half a file");
+        }
+        if !seen.insert((is_there, outline(&before, &stage.home))) {
+            return;
+        }
+        if !is_there {
             assert_eq!(refresh_token(&stage.home), token, "{step:?}");
             stage.home.run(&["import", "--undo", "adc.json"]).expect_code(0);
             assert_eq!(fs::read_to_string(&file).unwrap(), adc, "{step:?}");
@@ -259,6 +266,7 @@ fn what_a_scan_finds_is_shown_taken_in_where_it_can_be_and_the_rest_is_said() {
     };
 
     run(&[]).expect_code(2).expect_said("--yes");
+    assert!(!scene.home.vault_dir().exists(), "no vault is made before it is wanted");
     let planned = run(&["--dry-run"]).expect_code(0);
     assert!(planned.stdout.contains("adc.json"), "{planned:?}");
     assert!(!scene.home.profile("me").exists());

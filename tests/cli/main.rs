@@ -84,6 +84,7 @@ mod import;
 
 mod import_binary;
 mod import_replace;
+mod import_robots;
 mod import_tools;
 mod inputs;
 mod keyring;
@@ -125,6 +126,7 @@ mod rotate_key_slots;
 mod rotate_key_strangers;
 mod scan;
 mod scan_git;
+mod scan_import;
 mod sealed;
 mod serve;
 mod serve_browser;

@@ -1,6 +1,7 @@
 //! `vault scan` tells whether git tracks a file, and runs nothing of a foreign repository.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -101,12 +102,12 @@ fn nothing_that_a_foreign_repository_names_is_run() {
     }
     for hook in ["post-index-change", "fsmonitor-watchman"] {
         write(&git.home.path("evil/.git/hooks"), hook, format!("#!/bin/sh\n{touch}\n").as_bytes());
-        std::os::unix::fs::PermissionsExt::set_mode(
-            &mut fs::metadata(git.home.path("evil/.git/hooks").join(hook)).unwrap().permissions(),
-            0o755,
-        );
+        let hook = git.home.path("evil/.git/hooks").join(hook);
+        fs::set_permissions(hook, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let _ = fs::remove_file(&touched);
+    // Whoever asks git instead runs them.
+    git.run("evil", &["status"]);
+    assert!(fs::remove_file(&touched).is_ok(), "the trap works");
 
     assert_eq!(git.tracked("evil/deep/tracked.env"), true);
     assert!(!touched.exists());

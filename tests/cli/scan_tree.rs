@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::provider::ServiceAccount;
 use vault::ops::scan::places::{Base, Shape, USUAL};
 
 /// A file with secrets.
@@ -241,6 +242,61 @@ fn content(tool: &str, path: &str, shape: Shape, canaries: &mut Canaries) -> (St
             "refresh_token",
         ),
     }
+}
+
+/// Files in which nothing is missing, in the forms that are not JSON; and a key that signs.
+pub fn importable(canaries: &mut Canaries) -> Vec<Planted> {
+    let login = |[id, secret, token]: [&str; 3], canaries: &mut Canaries| {
+        let (known, random) = (canaries.client_secret(), canaries.refresh_token());
+        format!("{id}={CLIENT}\n{secret}={known}\n{token}={random}\n")
+    };
+    let env = login(["CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN"], canaries);
+    let names = ["client_id", "client_secret", "gs_oauth2_refresh_token"];
+    let boto = format!("[Credentials]\n{}", login(names, canaries));
+    let key = serde_json::json!({
+        "type": "service_account", "private_key_id": "k1", "private_key": ServiceAccount::KEY,
+        "client_email": "sa@my-project-1.iam.gserviceaccount.com", "token_uri": "https://oauth2.googleapis.com/token",
+    });
+    let adc = serde_json::json!({
+        "type": "authorized_user", "client_id": CLIENT, "client_secret": canaries.client_secret(),
+        "refresh_token": canaries.refresh_token(),
+    });
+    let files = [
+        ("app/.env", env.into_bytes()),
+        ("app/.boto", boto.into_bytes()),
+        ("app/sa.json", key.to_string().into_bytes()),
+        ("app/credentials.db", database(&adc.to_string())),
+        ("app/token.pickle", whole_pickle(canaries)),
+    ];
+    let planted = |(path, content): (&str, Vec<u8>)| Planted {
+        path: path.to_owned(),
+        content,
+        kind: "refresh_token",
+        secrets: Vec::new(),
+    };
+    files.map(planted).into()
+}
+
+/// As gcloud keeps a login.
+fn database(login: &str) -> Vec<u8> {
+    let mut database = rusqlite::Connection::open_in_memory().unwrap();
+    database.execute_batch("CREATE TABLE credentials (account_id TEXT PRIMARY KEY, value BLOB)").unwrap();
+    database.execute("INSERT INTO credentials VALUES ('me@work.example', ?1)", [login]).unwrap();
+    let bytes: &[u8] = &database.serialize("main").unwrap();
+    bytes.to_vec()
+}
+
+/// An object with the attributes of a login, in protocol 4.
+fn whole_pickle(canaries: &mut Canaries) -> Vec<u8> {
+    let mut bytes = b"\x80\x04\x8c\x01m\x8c\x01C\x93)\x81}(".to_vec();
+    let (secret, token) = (canaries.client_secret(), canaries.refresh_token());
+    for (name, value) in [("_client_id", CLIENT), ("_client_secret", &secret), ("_refresh_token", &token)] {
+        for text in [name, value] {
+            bytes.extend([&[0x8c, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat());
+        }
+    }
+    bytes.extend(b"ub.");
+    bytes
 }
 
 /// The part of a pickle of protocol 4 that matters: a name and its value, each with its length.

@@ -17,6 +17,7 @@ mod import;
 mod key_set;
 mod keys;
 mod plaintext;
+mod scan;
 mod tampering;
 mod token_answer;
 mod vault_of_vectors;
@@ -39,7 +40,7 @@ struct Reader {
     cases: u32,
 }
 
-const READERS: [Reader; 10] = [
+const READERS: [Reader; 11] = [
     DOCUMENT,
     PLAINTEXT,
     CALLBACK,
@@ -50,7 +51,11 @@ const READERS: [Reader; 10] = [
     IMPORT,
     DEVICE_ANSWER,
     KEY_SET,
+    SCAN,
 ];
+
+const SCAN: Reader =
+    Reader { name: "scan", holds: scan::holds, seeds: &["fuzz/seeds/import", "fuzz/seeds/scan"], cases: 400 };
 
 const DOCUMENT: Reader = Reader {
     name: "document",
@@ -95,6 +100,11 @@ const IMPORT: Reader =
 #[test]
 fn what_is_taken_from_a_file_of_another_tool_is_bounded_and_fit_to_be_stored() {
     IMPORT.meets_its_seeds_and_their_changes();
+}
+
+#[test]
+fn a_scan_of_any_file_ends_and_tells_nothing_of_its_secrets() {
+    SCAN.meets_its_seeds_and_their_changes();
 }
 
 const DEVICE_ANSWER: Reader = Reader {

@@ -2,7 +2,7 @@
 
 use super::typed;
 use crate::ops;
-use crate::ops::import::{Already, Error, Odd};
+use crate::ops::import::{Already, Error, Known, Odd};
 use crate::system::NamedFileError;
 
 pub(super) fn of(error: &Error) -> Vec<String> {
@@ -88,12 +88,12 @@ fn dead(source: &ops::Error) -> Vec<String> {
 }
 
 fn already(known: &Already) -> Vec<String> {
-    let profile = &known.profile;
-    if known.is_other_login {
-        return vec![
-            format!("renew the login that is there with `vault login {profile}`"),
+    match &known.known {
+        Known::Client(name) => vec![format!("log in with `vault add-profile NAME --client {name}`")],
+        Known::Login(name) => vec![format!("try it with `vault token {}`", typed(name.as_str()))],
+        Known::OtherLogin(name) => vec![
+            format!("renew the login that is there with `vault login {name}`"),
             "or keep both: take it in with `--profile NAME`".to_owned(),
-        ];
+        ],
     }
-    vec![format!("try it with `vault token {}`", typed(profile.as_str()))]
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use super::Error;
 use super::plan::{Plan, Step};
-use crate::domain::{Account, Binding, Client, Grant, GrantState, Profile, SealedField};
+use crate::domain::{Account, Binding, Client, GrantType, Profile, SealedField};
 use crate::oauth::{self, userinfo};
+use crate::ops::add_program::new_grant;
 use crate::ops::clients::{self, Candidate};
+use crate::ops::mint;
 use crate::ops::turn::in_turn;
 use crate::ops::{self, Context, Unlocked, documents, recover, rename, token};
 use crate::seal::{Draft, Format};
@@ -122,37 +124,23 @@ fn write_step(
 ) -> Result<Imported, ops::Error> {
     let client = &mut clients[step.candidate];
     client.save_if_changed(ctx, vault)?;
-    let profile = match (step.profile, step.refresh_token) {
-        (Some(profile), Some(refresh_token)) => {
-            let facts = Profile {
-                client: client.id.clone(),
-                grant: Some(Grant {
-                    id: random_id(),
-                    // No file says when the person consented. From now on it is known to be there.
-                    obtained_at: ctx.clock.now(),
-                    refreshed_at: None,
-                    expires_at: None,
-                    state: GrantState::Live,
-                    refreshable: true,
-                }),
-                ..profile
-            };
-            let draft = Draft::new(Format::Profile, vault.id.clone(), random_id()).facts(&facts).seal(
-                &vault.keys,
-                SealedField::RefreshToken,
-                &client.facts.binding(),
-                &refresh_token,
-            );
-            let binding = Binding::issuer_only(&client.facts.issuer);
-            let draft = match &step.api_key {
-                Some(key) => draft.seal(&vault.keys, SealedField::ApiKey, &binding, key),
-                None => draft,
-            };
+    let profile = match step.profile {
+        Some(profile) => {
+            // No file says when the person consented. From now on it is known to be there.
+            let facts = Profile { client: client.id.clone(), grant: Some(new_grant(ctx)), ..profile };
+            let mut draft = Draft::new(Format::Profile, vault.id.clone(), random_id()).facts(&facts);
+            if let Some(token) = &step.refresh_token {
+                draft = draft.seal(&vault.keys, SealedField::RefreshToken, &client.facts.binding(), token);
+            }
+            if let Some(key) = &step.api_key {
+                let binding = Binding::issuer_only(&client.facts.issuer);
+                draft = draft.seal(&vault.keys, SealedField::ApiKey, &binding, key);
+            }
             let stored_as = Name::Profile(facts.name.clone());
             documents::save(ctx, &stored_as, &draft.sign(&vault.keys), Expected::Absent)?;
             Some(facts)
         }
-        _ => None,
+        None => None,
     };
     Ok(Imported {
         source: step.source,
@@ -172,11 +160,15 @@ fn prove(ctx: Context<'_>, vault: &Unlocked, imported: Imported) -> Result<Impor
     let request = token::Request { refresh: true, ..token::Request::default() };
     match token::token(ctx, vault, &name, request) {
         Ok(token) => {
-            let account = whose(ctx, &imported.client, &token);
+            let account = match profile.grant_type {
+                GrantType::AuthorizationCode => whose(ctx, &imported.client, &token),
+                // The account of a program is its own.
+                _ => Account::default(),
+            };
             let profile = note(ctx, vault, profile, account, token.scopes)?;
             Ok(Imported { profile: Some(profile), is_proven: true, ..imported })
         }
-        Err(error @ (ops::Error::GrantRefused { .. } | ops::Error::RefreshRefused { .. })) => {
+        Err(error) if is_refused(&error) => {
             take_back(ctx, vault, &imported)?;
             Err(Error::Dead { file: imported.source, source: Box::new(error) }.into())
         }
@@ -186,6 +178,15 @@ fn prove(ctx: Context<'_>, vault: &Unlocked, imported: Imported) -> Result<Impor
             source: Box::new(source),
         }),
     }
+}
+
+fn is_refused(error: &ops::Error) -> bool {
+    matches!(
+        error,
+        ops::Error::GrantRefused { .. }
+            | ops::Error::RefreshRefused { .. }
+            | ops::Error::Mint(mint::Error::Refused { .. })
+    )
 }
 
 fn take_back(ctx: Context<'_>, vault: &Unlocked, imported: &Imported) -> Result<(), ops::Error> {

@@ -89,7 +89,7 @@ pub enum Error {
     /// All of it is in the vault.
     #[error("{}", already(known))]
     Already {
-        /// Each login, and the profile that has it.
+        /// Each login or client, and what has it.
         known: Vec<Already>,
     },
     /// No copy of such a file is kept.
@@ -111,15 +111,34 @@ pub enum Error {
     },
 }
 
-/// A login that is in the vault already.
+/// Something that is in the vault already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Already {
     /// The file.
     pub file: String,
-    /// The profile that has it.
-    pub profile: ProfileName,
-    /// Whether it is another login of the same account.
-    pub is_other_login: bool,
+    /// What has it.
+    pub known: Known,
+}
+
+/// What is in the vault already, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// The login, in a profile.
+    Login(ProfileName),
+    /// Another login of the same account, in a profile.
+    OtherLogin(ProfileName),
+    /// The client.
+    Client(ClientName),
+}
+
+impl Known {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Login(name) | Self::OtherLogin(name) => name.as_str(),
+            Self::Client(name) => name.as_str(),
+        }
+    }
 }
 
 fn of_label(label: Option<&str>) -> String {
@@ -127,14 +146,13 @@ fn of_label(label: Option<&str>) -> String {
 }
 
 fn already(known: &[Already]) -> String {
+    let [Already { file, known }] = known else {
+        let names: Vec<String> = known.iter().map(|one| format!("`{}`", one.known.name())).collect();
+        return format!("all of it is in the vault already: {}", names.join(", "));
+    };
     match known {
-        [one] if one.is_other_login => {
-            format!("the account of {} has another login in profile `{}`", one.file, one.profile)
-        }
-        [one] => format!("the login of {} is in profile `{}` already", one.file, one.profile),
-        all => {
-            let names: Vec<String> = all.iter().map(|one| format!("`{}`", one.profile)).collect();
-            format!("all logins are in the vault already: {}", names.join(", "))
-        }
+        Known::OtherLogin(name) => format!("the account of {file} has another login in profile `{name}`"),
+        Known::Login(name) => format!("the login of {file} is in profile `{name}` already"),
+        Known::Client(name) => format!("the client of {file} is in the vault already, as `{name}`"),
     }
 }

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::Scopes;
+use crate::ops::mint::KeyFacts;
 
 /// Largest file that is read, in bytes: the cache of oauth2l and the settings of rclone are some kilobytes long.
 pub const MAX_SIZE: usize = 4 * 1024 * 1024;
@@ -62,8 +63,8 @@ pub struct FoundClient {
     pub client_secret: Option<SecretString>,
     /// The registered redirect URIs of a client of type *web*.
     pub redirect_uris: Vec<String>,
-    /// The number of the key, where the secret is the private key of a service account.
-    pub key_id: Option<String>,
+    /// What the key file says beside the key, where the secret is the private key of a service account.
+    pub key: Option<KeyFacts>,
 }
 
 /// A lasting consent, as it stands in a file.

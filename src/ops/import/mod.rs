@@ -13,7 +13,7 @@ mod text;
 mod whose;
 
 pub use apply::{Imported, OnEach, apply};
-pub use error::{Already, Error};
+pub use error::{Already, Error, Known};
 pub use formats::{is_wanted, of_variables, read};
 pub use item::{FoundClient, FoundGrant, Input, Item, MAX_ITEMS, MAX_SIZE, Odd};
 pub use plan::{Found, Plan, Step, Wish, plan};

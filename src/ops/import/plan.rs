@@ -4,13 +4,16 @@
 
 use secrecy::SecretString;
 
-use super::error::Already;
-use super::item::{FoundClient, Item, Odd};
+use super::error::{Already, Known};
+use super::item::{FoundClient, Item};
 use super::{Error, names, whose};
 use crate::domain::{
-    Account, Client, ClientAuth, ClientName, Profile, ProfileName, ScopeRecord, Scopes, SealedField,
+    Account, Client, ClientAuth, ClientName, GrantType, Profile, ProfileName, ScopeRecord, Scopes,
+    SealedField,
 };
+use crate::ops::add_program::asked_scopes;
 use crate::ops::clients::{self, Candidate, Issuer, NewClient};
+use crate::ops::issuer::name_for;
 use crate::ops::{self, Context, Loaded, Unlocked, client_secret, documents};
 use crate::store::Name;
 
@@ -38,6 +41,8 @@ pub struct Wish {
     pub secret: Option<SecretString>,
     /// How a new client proves itself, if the user knows.
     pub auth: Option<ClientAuth>,
+    /// What service accounts are to ask for; short names are fine. Their keys do not say.
+    pub scopes: Vec<String>,
     /// Whether `http:` on loopback hosts is fine.
     pub insecure_loopback: bool,
 }
@@ -94,7 +99,7 @@ pub fn plan(
     found: Vec<Found>,
     wish: &Wish,
 ) -> Result<Plan, ops::Error> {
-    let logins = found.iter().filter(|found| found.item.grant.is_some()).count();
+    let logins = found.iter().filter(|found| makes_a_profile(&found.item, wish)).count();
     if wish.profile.is_some() && logins > 1 {
         return Err(Error::OneName { count: logins }.into());
     }
@@ -117,9 +122,6 @@ pub fn plan(
                 planner.plan.left_out.push(error.to_string());
                 nothing_to_do = Some(error);
             }
-            Err(error @ ops::Error::ClientExists { .. }) if wish.client.is_none() => {
-                nothing_to_do = nothing_to_do.or(Some(error));
-            }
             added => added?,
         }
     }
@@ -130,6 +132,12 @@ pub fn plan(
         Some(error) if plan.already.is_empty() => Err(error),
         _ => Err(Error::Already { known: plan.already }.into()),
     }
+}
+
+/// Whether more than a client comes of it.
+fn makes_a_profile(item: &Item, wish: &Wish) -> bool {
+    let is_key = item.client.as_ref().is_some_and(|client| client.key.is_some());
+    item.grant.is_some() || (is_key && !wish.scopes.is_empty())
 }
 
 /// A client that was found by itself, and also with a login, is made with that.
@@ -149,9 +157,6 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn add(&mut self, found: Found) -> Result<(), ops::Error> {
         let Found { source, mut item, beside } = found;
-        if item.client.as_ref().is_some_and(|client| client.key_id.is_some()) {
-            return Err(Error::Odd { file: source, source: of_robot() }.into());
-        }
         let place = self.client(&source, &item, &beside)?;
         let candidate = &self.plan.clients[place];
         let client = candidate.facts.clone();
@@ -180,12 +185,20 @@ impl Planner<'_> {
                 return Ok(());
             }
         } else if !client_is_new {
-            return Err(ops::Error::ClientExists { name: client.name.to_string() });
+            self.plan.already.push(Already { file: source, known: Known::Client(client.name) });
+            return Ok(());
         } else if self.plan.steps.iter().any(|step| step.candidate == place) {
             return Ok(());
         }
+        let is_key = client.client_auth == ClientAuth::Assertion;
         let profile = match &grant {
             Some(grant) => Some(self.profile(&item, place, tool, &grant.scopes)?),
+            // Its key is enough for a profile, once it is known what for.
+            None if is_key && !self.wish.scopes.is_empty() => {
+                let grant_type = GrantType::JwtBearer { subject: None };
+                let asked = asked_scopes(&provider, &self.wish.scopes, &grant_type)?;
+                Some(Profile { grant_type, ..self.profile(&item, place, tool, &asked)? })
+            }
             None => None,
         };
         self.plan.steps.push(Step {
@@ -267,16 +280,15 @@ impl Planner<'_> {
             if profile.facts.client != candidate.id {
                 continue;
             }
-            let already =
-                |is_other_login| Already { file: source.to_owned(), profile: name.clone(), is_other_login };
+            let already = |known| Already { file: source.to_owned(), known };
             if holds(vault, &profile, &candidate.facts, token)? {
-                return Ok(Some(already(false)));
+                return Ok(Some(already(Known::Login(name.clone()))));
             }
             let email = profile.facts.account.email.as_deref();
             if email.zip(account).is_some_and(|(one, two)| one.eq_ignore_ascii_case(two))
                 && self.wish.profile.is_none()
             {
-                other_login = other_login.or(Some(already(true)));
+                other_login = other_login.or(Some(already(Known::OtherLogin(name.clone()))));
             }
         }
         Ok(other_login)
@@ -366,17 +378,18 @@ impl Planner<'_> {
         let Some(issuer) = issuer else {
             return Err(Error::NoProvider { file: source.to_owned(), client_id, seems: item.provider }.into());
         };
-        let is_public = self.wish.auth == Some(ClientAuth::None);
+        let is_public = self.wish.auth == Some(ClientAuth::None) && found.key.is_none();
+        let own_name = found.key.is_some().then(|| item.label.as_deref().map(name_for)).flatten();
         let new = NewClient {
-            name: self.wish.client.clone(),
+            name: self.wish.client.clone().or(own_name),
             issuer,
             client_id,
             secret: found.client_secret.or_else(|| self.wish.secret.clone()).filter(|_| !is_public),
-            auth: self.wish.auth,
+            auth: if found.key.is_some() { Some(ClientAuth::Assertion) } else { self.wish.auth },
             redirect_uri: found.redirect_uris.iter().find_map(|uri| uri.parse().ok()),
             allow_no_pkce: false,
             insecure_loopback: self.wish.insecure_loopback,
-            key: None,
+            key: found.key,
             kind: None,
         };
         let (mut facts, secret) = clients::resolve(self.ctx, self.vault, new)?;
@@ -394,14 +407,6 @@ impl Planner<'_> {
         }
         clients::candidate(self.ctx, facts, secret, self.wish.client.is_some())
     }
-}
-
-/// The file does not say what its tokens are to be good for.
-fn of_robot() -> Odd {
-    Odd::useless(
-        "it is the key of a service account, which needs no login and has no scopes of its own",
-        "run `vault add-profile NAME --service-account-key FILE --scope SCOPE`",
-    )
 }
 
 /// The client of an item, with what lies beside it where it says too little itself.

@@ -70,11 +70,6 @@ impl Format {
             Self::Text => "text",
         }
     }
-
-    /// Whether `vault import` reads it.
-    pub fn is_importable(self) -> bool {
-        !matches!(self, Self::Gitcookies | Self::Json | Self::Text)
-    }
 }
 
 /// The format of a file with a secret in it.

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::import;
 pub use exposure::{Exposure, Readers};
 pub use facts::Whose;
 pub use format::Format;
@@ -105,6 +106,30 @@ pub struct Finding {
     pub exposure: Exposure,
     /// When its access token ends, if it says so.
     pub expires_at: Option<Timestamp>,
+    /// What `vault import` makes of it.
+    pub import: Import,
+}
+
+/// What `vault import` makes of a file: its own reader was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Import {
+    /// It finds nothing in it.
+    Nothing,
+    /// It takes in a login or a client.
+    Whole,
+    /// It takes in a login, and has to be told of which client.
+    NeedsClient,
+}
+
+impl Import {
+    fn of(path: &Path, bytes: &[u8]) -> Self {
+        let input = import::Input { name: path.file_name(), bytes };
+        match import::read(&input) {
+            Err(_) => Self::Nothing,
+            Ok(items) if items.iter().all(|item| item.client.is_none()) => Self::NeedsClient,
+            Ok(_) => Self::Whole,
+        }
+    }
 }
 
 impl Finding {
@@ -115,10 +140,7 @@ impl Finding {
 
     /// Whether `vault import` can take it in.
     pub fn is_importable(&self) -> bool {
-        let is_wanted = |secret: &Secret| {
-            matches!(secret.kind, Kind::RefreshToken | Kind::PrivateKey | Kind::ClientSecret)
-        };
-        self.format.is_importable() && self.secrets.iter().any(is_wanted)
+        self.import != Import::Nothing
     }
 
     /// Whether everything in it has ended already, as far as the file says.
@@ -135,7 +157,9 @@ pub fn scan(plan: &Plan, progress: &dyn Progress) -> Report {
     let findings = walked.found.into_iter().zip(exposures);
     Report {
         findings: findings
-            .filter_map(|((path, place, judged), exposure)| finding(path, place, judged, exposure))
+            .filter_map(|((path, place, judged, import), exposure)| {
+                finding(path, place, judged, import, exposure)
+            })
             .collect(),
         counts: walked.counts,
         unreadable: walked.unreadable,
@@ -147,6 +171,7 @@ fn finding(
     path: PathBuf,
     place: Option<&places::Usual>,
     judged: judge::Judged,
+    import: Import,
     exposure: Exposure,
 ) -> Option<Finding> {
     Some(Finding {
@@ -158,6 +183,7 @@ fn finding(
         whose: judged.whose,
         exposure,
         expires_at: judged.expires_at,
+        import,
     })
 }
 

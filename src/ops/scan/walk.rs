@@ -11,7 +11,7 @@ use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, Wal
 
 use super::judge::{Judged, TELLING, is_readable, judge};
 use super::places::{Usual, place_of};
-use super::{Plan, Progress, Root};
+use super::{Import, Plan, Progress, Root};
 use crate::system::{ForeignFile, ReadBuffer};
 
 /// So much of a file is read, in bytes. What tools keep secrets in is far shorter; histories and logs may be longer.
@@ -44,9 +44,12 @@ pub struct Counts {
     pub untold: u64,
 }
 
+/// A file with secrets: where it is, the usual place that this is, what is in it, and what can be taken in of it.
+pub(super) type Seen = (PathBuf, Option<&'static Usual>, Judged, Import);
+
 /// What was found where.
 pub(super) struct Walked {
-    pub(super) found: Vec<(PathBuf, Option<&'static Usual>, Judged)>,
+    pub(super) found: Vec<Seen>,
     pub(super) counts: Counts,
     /// Some of the places that could not be read, in order.
     pub(super) unreadable: Vec<PathBuf>,
@@ -136,7 +139,7 @@ struct Shared {
 /// What the threads have found together.
 #[derive(Default)]
 struct Sum {
-    found: Vec<(PathBuf, Option<&'static Usual>, Judged)>,
+    found: Vec<Seen>,
     counts: Counts,
     unreadable: Vec<PathBuf>,
 }
@@ -206,7 +209,8 @@ impl Visitor<'_> {
         }
         let Some(judged) = judge(path, place, self.buffer.bytes()) else { return };
         if self.sum.found.len() < MOST_FINDINGS {
-            self.sum.found.push((path.to_owned(), place, judged));
+            let import = Import::of(path, self.buffer.bytes());
+            self.sum.found.push((path.to_owned(), place, judged, import));
         } else {
             self.sum.counts.untold += 1;
         }

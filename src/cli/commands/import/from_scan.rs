@@ -12,7 +12,7 @@ use crate::ops::{Context, Unlocked};
 pub(super) fn sources(session: &Session, args: &Args) -> Result<Sources, Failure> {
     let report = scan::look(session, &args.files)?;
     let (fit, unfit): (Vec<&Finding>, Vec<&Finding>) =
-        report.findings.iter().partition(|finding| finding.is_importable() && finding.is_lasting());
+        report.findings.iter().partition(|finding| finding.is_importable());
     for finding in unfit {
         tell(session, &format!("{}: {}", finding.path.display(), why_not(finding)));
     }

@@ -67,6 +67,9 @@ pub(super) struct Args {
     /// How a new client proves itself: basic, post, or none for a public client
     #[arg(long, value_name = "HOW")]
     client_auth: Option<ClientAuth>,
+    /// What service accounts are to ask for: makes a profile of each key, and not its client alone
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
     /// Ask the provider at once whether it accepts the login, and whose it is; nothing is stored if it does not
     #[arg(long)]
     check: bool,
@@ -100,12 +103,15 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
             true => from_scan::sources(session, &args)?,
             false => sources::Sources::of(&args)?,
         };
-        // Odd files are refused before a vault is made or opened.
+        // Odd files are refused before a vault is opened.
         sources.found()?;
-        let vault = match (Vault::find(ctx)?, args.dry_run) {
-            (None, true) => None,
-            _ if sources.is_empty() => return nothing_found(session),
-            _ => Some(open_or_make(session, ctx)?),
+        if sources.is_empty() {
+            return nothing_found(session);
+        }
+        // A vault is made once it is known what for, and wanted.
+        let vault = match Vault::find(ctx)? {
+            Some(_) => Some(open_or_make(session, ctx)?),
+            None => None,
         };
         if args.from_scan {
             sources = from_scan::sift(session, ctx, vault.as_ref(), sources, &wish)?;
@@ -123,8 +129,14 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
             }
             (plan, _) => plan?,
         };
-        let Some(vault) = vault.filter(|_| !args.dry_run) else { return told::planned(session, &plan) };
+        if args.dry_run {
+            return told::planned(session, &plan);
+        }
         confirm(session, &plan, &args)?;
+        let vault = match vault {
+            Some(vault) => vault,
+            None => open_or_make(session, ctx)?,
+        };
         let left_out = plan.left_out.clone();
         let already = plan.already.clone();
         let made = import::apply(ctx, &vault, plan, args.check, &|ctx, result| {
@@ -147,6 +159,7 @@ fn wish(ctx: ops::Context<'_>, args: &Args) -> Result<Wish, Failure> {
         issuer,
         secret: args.client_secret_file.as_ref().map(|file| secret(file)).transpose()?,
         auth: args.client_auth,
+        scopes: args.scopes.clone(),
         insecure_loopback: args.issuer.insecure_loopback,
     })
 }

@@ -160,7 +160,7 @@ impl Part {
             let Ok(bytes) = read_named_file(&folder.join(name), 64 * 1024) else { continue };
             let items = import::read(&Input { name: Some(name), bytes: &bytes }).unwrap_or_default();
             let found = items.into_iter().filter(|item| item.grant.is_none()).filter_map(|item| item.client);
-            clients.extend(found.filter(|client| client.key_id.is_none()));
+            clients.extend(found.filter(|client| client.key.is_none()));
         }
         clients.sort_by(|one, two| one.client_id.cmp(&two.client_id));
         clients.dedup_by(|one, two| one.client_id == two.client_id);

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::replace::{self, Fates};
 use crate::cli::error::Failure;
+use crate::cli::hints::typed;
 use crate::cli::session::Session;
 use crate::cli::table::{Cell, table};
-use crate::domain::{Client, Profile};
-use crate::ops::import::{Already, Imported, Plan, Step};
+use crate::domain::{Client, ClientAuth, Profile};
+use crate::ops::import::{Already, Imported, Known, Plan, Step};
 
 /// Logins that nothing could be made of, beside others.
 pub(super) fn left_out(session: &Session, logins: &[String]) {
@@ -109,9 +110,13 @@ fn tools(made: &[Imported]) -> Vec<&'static str> {
 fn tell(session: &Session, imported: &Imported) {
     let Some(profile) = &imported.profile else {
         let name = &imported.client.name;
-        session
-            .output
-            .say(&format!("Client `{name}` is stored. Use it with: vault add-profile NAME --client {name}"));
+        let (key, scope) = match imported.client.client_auth {
+            ClientAuth::Assertion => (", the key of a service account,", " --scope cloud-platform"),
+            _ => ("", ""),
+        };
+        session.output.say(&format!(
+            "Client `{name}`{key} is stored. Use it with: vault add-profile NAME --client {name}{scope}"
+        ));
         return;
     };
     let account = profile.account.label().map_or_else(String::new, |account| format!(" of {account}"));
@@ -124,8 +129,12 @@ fn tell(session: &Session, imported: &Imported) {
 
 fn tell_already(session: &Session, already: &[Already]) {
     for one in already {
-        let what = if one.is_other_login { "another login of its account" } else { "its login" };
-        session.output.say(&format!("Left out {}: {what} is in profile `{}` already", one.file, one.profile));
+        let what = match &one.known {
+            Known::Login(name) => format!("its login is in profile `{name}` already"),
+            Known::OtherLogin(name) => format!("another login of its account is in profile `{name}` already"),
+            Known::Client(name) => format!("its client is in the vault already, as `{name}`"),
+        };
+        session.output.say(&format!("Left out {}: {what}", one.file));
     }
 }
 
@@ -134,7 +143,11 @@ fn still_there(place: &str) -> String {
         return "The variables are still set: unset them, and take them out of the start files of your shell"
             .to_owned();
     }
-    format!("{place} still lies there in plain text. Remove it when nothing needs it any more")
+    format!(
+        "{place} still lies there in plain text. `vault import --replace {}` takes it away, once all of it is proven to \
+         be in the vault",
+        typed(place)
+    )
 }
 
 fn thing(
@@ -165,5 +178,7 @@ fn thing(
 }
 
 fn in_vault(already: &Already) -> Value {
-    json!({ "source": already.file, "profile": already.profile, "is_in_vault": true })
+    let name = already.known.name();
+    let what = if matches!(already.known, Known::Client(_)) { "client" } else { "profile" };
+    json!({ "source": already.file, what: name, "is_in_vault": true })
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::hints::typed;
 use crate::cli::table::{Look, Tone, printable, toned};
-use crate::ops::scan::{Exposure, Finding, Kind, Readers, Report, Secret};
+use crate::ops::scan::{Exposure, Finding, Import, Kind, Readers, Report, Secret};
 
 /// Everything that was found, for a person.
 pub(super) fn text(report: &Report, now: Timestamp, look: Look) -> String {
@@ -117,8 +117,10 @@ fn exposed(exposure: &Exposure) -> Vec<String> {
 /// What to type next.
 pub(in crate::cli::commands) fn next(finding: &Finding) -> String {
     let path = typed(&finding.path.display().to_string());
-    if finding.is_importable() {
-        return format!("vault import {path}");
+    match finding.import {
+        Import::Whole => return format!("vault import {path}"),
+        Import::NeedsClient => return format!("vault import {path} --client NAME"),
+        Import::Nothing => {}
     }
     match (finding.tool, finding.kind) {
         (Some("git"), _) => "vault setup git, then remove the line".to_owned(),

@@ -2,6 +2,8 @@
 //!
 //! Nothing is copied: sections and values are parts of the text, which is wiped as a whole.
 
+use std::collections::HashMap;
+
 use super::{json, pairs};
 use crate::ops::import::item::{Input, Item, MAX_ITEMS, Odd};
 use crate::ops::import::text;
@@ -85,20 +87,22 @@ fn sections(text: &str) -> Result<Vec<Section<'_>>, Odd> {
             section.pairs.push(pair);
         }
     }
-    let same = |(name, value): (&str, &str), other: &Section<'_>| {
-        other.get(name).is_some_and(|first| first != value)
-    };
-    for section in &sections {
-        for pair in &section.pairs {
-            if pairs::is_wanted(pair.0) && same(*pair, section) {
-                return Err(Odd::malformed(format!(
-                    "it gives {} twice, with different values",
-                    crate::oauth::printable(pair.0, 60)
-                )));
-            }
-        }
+    match sections.iter().find_map(given_twice) {
+        Some(name) => Err(Odd::malformed(format!(
+            "it gives {} twice, with different values",
+            crate::oauth::printable(name, 60)
+        ))),
+        None => Ok(sections),
     }
-    Ok(sections)
+}
+
+/// A name that has two values, of those that are looked for. A file may have a million lines: each is looked up.
+fn given_twice<'a>(section: &Section<'a>) -> Option<&'a str> {
+    let mut known = HashMap::new();
+    let wanted = section.pairs.iter().filter(|(name, _)| pairs::is_wanted(name));
+    let mut twice =
+        wanted.filter(|(name, value)| *known.entry(name.to_ascii_lowercase()).or_insert(*value) != *value);
+    twice.next().map(|(name, _)| *name)
 }
 
 /// `name = value`, `name: value`, `export NAME=value`.

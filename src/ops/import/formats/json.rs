@@ -3,6 +3,8 @@
 //! Nearly every tool has a form of its own, and all of them are the same in other brackets. So the tree is walked:
 //! what an object does not say of its login is taken from the objects around it.
 
+use std::rc::Rc;
+
 use zeroize::Zeroizing;
 
 use super::{id_token, oauth2l};
@@ -10,8 +12,10 @@ use crate::domain::Scopes;
 use crate::oauth::client_file::{self, Kind};
 use crate::oauth::json::{self, Malformed, Members, Value};
 use crate::oauth::provider;
+use crate::oauth::service_account::{self, KeyFile};
 use crate::ops::import::item::{FoundClient, FoundGrant, Input, Item, MAX_ITEMS, Odd};
 use crate::ops::import::text;
+use crate::ops::mint::KeyFacts;
 
 /// Objects in objects: clasp and firebase have three.
 const MAX_DEPTH: usize = 8;
@@ -42,13 +46,13 @@ pub(super) fn read(input: &Input<'_>, bytes: &[u8]) -> Result<Vec<Item>, Odd> {
     if members.object("installed").is_some() || members.object("web").is_some() {
         return client_of_console(bytes).map(|item| vec![item]);
     }
-    let mut walk = Walk { kind: kind(&members), items: Vec::new(), depth: 0 };
+    let mut walk = Walk { kind: kind(&members), items: Vec::new(), odd: None, depth: 0 };
     walk.object(&members, &Around::of_file(input), None);
     if walk.items.len() > MAX_ITEMS {
         return Err(Odd::TooMany);
     }
     if walk.items.is_empty() {
-        return Err(why_nothing(&members));
+        return Err(walk.odd.unwrap_or_else(|| why_nothing(&members)));
     }
     Ok(without_clients_of_logins(walk.items))
 }
@@ -70,7 +74,7 @@ fn client_of_console(bytes: &[u8]) -> Result<Item, Odd> {
         client_id: file.client_id,
         client_secret: file.client_secret,
         redirect_uris,
-        key_id: None,
+        key: None,
     };
     Ok(Item {
         kind: "client_file",
@@ -111,12 +115,14 @@ fn kind(members: &Members) -> &'static str {
 }
 
 /// What the objects around one say of a login.
+///
+/// What may be long is shared: a file may have a million objects.
 #[derive(Clone, Default)]
 struct Around {
-    client: Option<FoundClient>,
+    client: Option<Rc<FoundClient>>,
     account: Option<String>,
     label: Option<String>,
-    scopes: Scopes,
+    scopes: Rc<Scopes>,
 }
 
 impl Around {
@@ -127,7 +133,7 @@ impl Around {
         let stem = name.strip_suffix(".json").unwrap_or(name);
         let id = stem.strip_prefix("Google.OAuth2.Token.").and_then(text::word);
         let client = id.map(|client_id| FoundClient { client_id, ..FoundClient::default() });
-        Self { client, account: text::email(stem), ..Self::default() }
+        Self { client: client.map(Rc::new), account: text::email(stem), ..Self::default() }
     }
 
     /// With what this object says itself.
@@ -137,14 +143,14 @@ impl Around {
         if let Some(client) =
             client(members).or_else(|| settings.and_then(client)).or_else(|| client_of_luci(members))
         {
-            all.client = Some(client);
+            all.client = Some(Rc::new(client));
         }
         if let Some(account) = account(members) {
             all.account = Some(account);
         }
         let scopes = scopes(members);
         if !scopes.is_empty() {
-            all.scopes = scopes;
+            all.scopes = Rc::new(scopes);
         }
         if let Some(key) = key.filter(|key| !is_structure(key)) {
             all.account = text::email(key).or(all.account);
@@ -220,6 +226,8 @@ fn scopes(members: &Members) -> Scopes {
 struct Walk {
     kind: &'static str,
     items: Vec<Item>,
+    /// Why a key that was found is none.
+    odd: Option<Odd>,
     depth: usize,
 }
 
@@ -229,7 +237,12 @@ impl Walk {
             return;
         }
         let around = around.within(members, key);
-        if let Some(item) = service_account(members).or_else(|| self.login(members, &around)) {
+        match service_account(members) {
+            Some(Ok(item)) => return self.items.push(item),
+            Some(Err(why)) => return self.odd = self.odd.take().or(Some(why)),
+            None => {}
+        }
+        if let Some(item) = self.login(members, &around) {
             return self.items.push(item);
         }
         let before = self.items.len();
@@ -272,13 +285,13 @@ impl Walk {
         let id_token = first(members, &["id_token", "id_token_jwt"])
             .or_else(|| token_response.and_then(|response| first(response, &["id_token"])));
         let hints = id_token.map(id_token::hints).unwrap_or_default();
-        let named = around.client.clone();
+        let named = around.client.as_deref().cloned();
         let client =
             named.or_else(|| Some(FoundClient { client_id: hints.client_id?, ..FoundClient::default() }));
         Some(Item {
             kind: self.kind,
             client,
-            grant: Some(FoundGrant { refresh_token, scopes: around.scopes.clone() }),
+            grant: Some(FoundGrant { refresh_token, scopes: (*around.scopes).clone() }),
             account: around.account.clone().or(hints.email),
             project: first(members, &["quota_project_id"]).and_then(text::word),
             label: around.label.clone(),
@@ -290,21 +303,40 @@ impl Walk {
 }
 
 /// The key of a service account (<https://google.aip.dev/auth/4112>), which is a client that needs no consent.
-fn service_account(members: &Members) -> Option<Item> {
-    let key = first(members, &["private_key"]).filter(|key| key.starts_with("-----BEGIN "))?;
-    let client = FoundClient {
-        client_id: first(members, &["client_email"]).and_then(text::word)?,
-        client_secret: Some(key.into()),
-        redirect_uris: Vec::new(),
-        key_id: first(members, &["private_key_id"]).and_then(text::word),
-    };
-    Some(Item {
-        kind: "service_account",
-        client: Some(client),
-        project: first(members, &["project_id"]).and_then(text::word),
-        token_endpoint: token_endpoint(members),
-        ..Item::default()
+fn service_account(members: &Members) -> Option<Result<Item, Odd>> {
+    let is_key = members.text("type") == Some("service_account") && members.get("private_key").is_some();
+    is_key.then(|| {
+        let file = service_account::of_members(members).map_err(|error| Odd::malformed(error.to_string()))?;
+        if let Some(domain) = &file.universe_domain {
+            return Err(Odd::useless(
+                format!("it is the key of a service account in the cloud {domain}, and not in googleapis.com"),
+                "name the server that issues its tokens: `vault client add --service-account-key FILE --issuer URL`",
+            ));
+        }
+        Ok(of_key(file))
     })
+}
+
+fn of_key(file: KeyFile) -> Item {
+    let key = KeyFacts {
+        id: file.private_key_id,
+        token_uri: file.token_uri.clone(),
+        project: file.project_id.clone(),
+    };
+    Item {
+        kind: "service_account",
+        label: file.client_email.split('@').next().and_then(text::label),
+        account: Some(file.client_email.clone()),
+        client: Some(FoundClient {
+            client_id: file.client_email,
+            client_secret: Some(file.private_key),
+            redirect_uris: Vec::new(),
+            key: Some(key),
+        }),
+        project: file.project_id,
+        token_endpoint: Some(file.token_uri),
+        ..Item::default()
+    }
 }
 
 fn token_endpoint(members: &Members) -> Option<url::Url> {

@@ -31,6 +31,10 @@ const MAX_TABLES: usize = 64;
 const MAX_COLUMNS: i32 = 64;
 const MAX_ROWS: usize = 2000;
 
+/// Most text of all rows, in bytes. A file may say that many rows have the same pages, which would be its length many
+/// times.
+const MAX_TEXT: usize = 2 * super::MAX_SIZE;
+
 /// How often SQLite is to ask whether it may go on, in steps of its machine, and how often it may.
 const STEPS: i32 = 1000;
 const TURNS: usize = 5000;
@@ -45,11 +49,15 @@ pub(super) fn is_one(bytes: &[u8]) -> bool {
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Item>, Odd> {
     let database = open(bytes).map_err(damaged)?;
     let mut items = Vec::new();
+    let mut room = MAX_TEXT;
     for table in tables(&database).map_err(damaged)? {
         // One that cannot be read hides no other.
-        let _ = rows(&database, &table, &mut items);
+        let _ = rows(&database, &table, &mut room, &mut items);
         if items.len() > MAX_ITEMS {
             return Err(Odd::TooMany);
+        }
+        if room == 0 {
+            return Err(Odd::malformed("it is a database with more in its rows than the file is long"));
         }
     }
     if items.is_empty() { Err(why_nothing(&database)) } else { Ok(items) }
@@ -133,7 +141,7 @@ fn tables(database: &Connection) -> rusqlite::Result<Vec<String>> {
     Ok(names)
 }
 
-fn rows(database: &Connection, table: &str, items: &mut Vec<Item>) -> rusqlite::Result<()> {
+fn rows(database: &Connection, table: &str, room: &mut usize, items: &mut Vec<Item>) -> rusqlite::Result<()> {
     let name = table.replace('"', "\"\"");
     let mut asked = database.prepare(&format!("SELECT * FROM main.\"{name}\""))?;
     let columns: Vec<String> = asked.column_names().map(str::to_owned).collect();
@@ -142,14 +150,14 @@ fn rows(database: &Connection, table: &str, items: &mut Vec<Item>) -> rusqlite::
         let Some(row) = rows.next()? else { break };
         let mut texts = Vec::new();
         for (at, column) in columns.iter().enumerate() {
-            if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = row.get_ref(at)?
-                && let Ok(text) = std::str::from_utf8(bytes)
-            {
+            let (ValueRef::Text(bytes) | ValueRef::Blob(bytes)) = row.get_ref(at)? else { continue };
+            *room = room.saturating_sub(bytes.len());
+            if let Ok(text) = std::str::from_utf8(bytes) {
                 texts.push((column.as_str(), text));
             }
         }
         items.extend(logins(&texts));
-        if items.len() > MAX_ITEMS {
+        if items.len() > MAX_ITEMS || *room == 0 {
             break;
         }
     }

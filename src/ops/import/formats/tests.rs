@@ -193,11 +193,44 @@ fn clients_are_read_without_a_login() {
         only("credentials.json", format!(r#"{{"client_id":"{ID}","client_secret":"{SECRET}"}}"#)),
         format!("client: {ID} {SECRET}, -, -, -, -")
     );
-    let robot = r#"{"type":"service_account","project_id":"p1","private_key_id":"7","private_key":"-----BEGIN PRIVATE KEY-----\nCANARY\n","client_email":"ci@p1.iam.gserviceaccount.com"}"#;
-    assert_eq!(
-        only("x", robot),
-        "service_account: ci@p1.iam.gserviceaccount.com -----BEGIN PRIVATE KEY-----\nCANARY\n, -, -, -, -"
-    );
+}
+
+/// A key file, with a key that signs or with another.
+fn robot(key: &str) -> String {
+    serde_json::json!({
+        "type": "service_account", "project_id": "p1", "private_key_id": "7", "private_key": key,
+        "client_email": "ci@p1.iam.gserviceaccount.com", "token_uri": "https://oauth2.googleapis.com/token",
+    })
+    .to_string()
+}
+
+#[test]
+fn the_key_of_a_service_account_is_a_client_if_it_signs() {
+    let key = include_str!("../../../../tests/provider/keys/robot.pem");
+
+    let items = of("x", robot(key)).unwrap();
+
+    let client = items[0].client.as_ref().unwrap();
+    assert_eq!((items[0].kind, &*client.client_id), ("service_account", "ci@p1.iam.gserviceaccount.com"));
+    assert_eq!(client.client_secret.as_ref().unwrap().expose_secret(), key);
+    assert_eq!(client.key.as_ref().unwrap().id, "7");
+    let odd = of("x", robot("-----BEGIN PRIVATE KEY-----\nCANARY\n")).unwrap_err();
+    assert!(odd.to_string().starts_with("the key file is odd"), "{odd}");
+    let elsewhere = robot(key).replace("{", r#"{"universe_domain":"cloud.example","#);
+    assert!(matches!(of("x", elsewhere), Err(Odd::Useless { .. })));
+}
+
+#[test]
+fn the_time_for_a_file_grows_with_its_length_and_not_with_its_square() {
+    // As many names as there is room for, each of them one that is looked for.
+    let names: String = (0..).map(|n| format!("{n}_CLIENT_ID=\n")).take(200_000).collect();
+    let scopes: Vec<String> = (0..190).map(|n| format!("{n:0>1000}")).collect();
+    let objects = r#"{"a":1},"#.repeat(400_000);
+    let around = format!(r#"{{"scope":"{}","list":[{objects}{{}}]}}"#, scopes.join(" "));
+    for text in [names, around] {
+        assert!((2 << 20..=MAX_SIZE).contains(&text.len()), "{}", text.len());
+        assert!(of("x", text).is_err());
+    }
 }
 
 #[test]

@@ -58,10 +58,13 @@ const KNOWN: &[&str] = &[
     "useragent",
 ];
 
+/// And those of the key of a service account, where that is what was taken in.
+const OF_KEY: &[&str] = &["clientx509certurl", "privatekey", "privatekeyid"];
+
 /// What a JSON file holds beside its logins: a text under a name that is not one of theirs could be a secret too.
-pub(super) fn of_json(bytes: &[u8]) -> Form {
+pub(super) fn of_json(bytes: &[u8], is_key: bool) -> Form {
     match json::strict(bytes) {
-        Ok(members) => match foreign(&members) {
+        Ok(members) => match foreign(&members, is_key) {
             None => Form::Whole,
             Some(name) => Form::Mixed(format!(
                 "it also holds `{}`, which was not taken in",
@@ -73,24 +76,24 @@ pub(super) fn of_json(bytes: &[u8]) -> Form {
 }
 
 /// The first text that is under no known name.
-fn foreign(members: &Members) -> Option<&str> {
+fn foreign(members: &Members, is_key: bool) -> Option<&str> {
     members.iter().find_map(|(name, value)| match value {
-        Value::Object(inner) => foreign(inner),
+        Value::Object(inner) => foreign(inner, is_key),
         Value::List(list) => list.iter().find_map(|value| match value {
-            Value::Object(inner) => foreign(inner),
-            Value::Text(_) if !is_known(name) => Some(name),
+            Value::Object(inner) => foreign(inner, is_key),
+            Value::Text(_) if !is_known(name, is_key) => Some(name),
             Value::List(_) => Some(name),
             _ => None,
         }),
-        Value::Text(text) if !text.is_empty() && !is_known(name) => Some(name),
+        Value::Text(text) if !text.is_empty() && !is_known(name, is_key) => Some(name),
         _ => None,
     })
 }
 
-fn is_known(name: &str) -> bool {
+fn is_known(name: &str, is_key: bool) -> bool {
     let letters = name.chars().filter(char::is_ascii_alphanumeric);
     let plain: String = letters.map(|c| c.to_ascii_lowercase()).collect();
-    KNOWN.contains(&plain.as_str())
+    KNOWN.contains(&plain.as_str()) || (is_key && OF_KEY.contains(&plain.as_str()))
 }
 
 /// The lines of a remote that say who it is and where its tokens come from; the rest of it is no secret of its login.
@@ -134,16 +137,18 @@ mod tests {
         let adc =
             br#"{"type": "authorized_user", "client_id": "i", "clientSecret": "s", "refresh_token": "r",
                        "scopes": ["a", "b"], "n": 7, "x": null, "empty": ""}"#;
-        assert_eq!(of_json(adc), Form::Whole);
-        assert_eq!(of_json(br#"{"tokens": {"default": {"refresh_token": "r"}}}"#), Form::Whole);
+        assert_eq!(of_json(adc, false), Form::Whole);
+        assert_eq!(of_json(br#"{"tokens": {"default": {"refresh_token": "r"}}}"#, false), Form::Whole);
         for other in [
             &br#"{"refresh_token": "r", "smtp_password": "p"}"#[..],
             br#"{"tokens": {"a": {"refresh_token": "r", "session": "s"}}}"#,
             br#"{"refresh_token": "r", "keys": ["k"]}"#,
             br#"{"refresh_token": "r", "nested": [["k"]]}"#,
+            // A key that was taken in is known; one beside a login was not.
+            br#"{"refresh_token": "r", "private_key": "k"}"#,
             b"[1]",
         ] {
-            assert!(matches!(of_json(other), Form::Mixed(_)), "{}", String::from_utf8_lossy(other));
+            assert!(matches!(of_json(other, false), Form::Mixed(_)), "{}", String::from_utf8_lossy(other));
         }
     }
 

@@ -151,7 +151,7 @@ fn form(bytes: &[u8], items: &[Item]) -> Form {
         return form::of_rclone(text, &labels);
     }
     if text.trim_start().starts_with('{') {
-        return form::of_json(text.trim().as_bytes());
+        return form::of_json(text.trim().as_bytes(), kinds("service_account"));
     }
     Form::Mixed("it has other lines too; take the secrets out of it by hand".to_owned())
 }

@@ -50,7 +50,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Item>, Odd> {
 
 /// A way through all that there is, to each once: a pickle may hold itself.
 struct Walk<'a> {
-    pickle: &'a Pickle,
+    pickle: &'a Pickle<'a>,
     seen: HashSet<Id>,
     items: Vec<Item>,
 }
@@ -83,7 +83,7 @@ impl Walk<'_> {
 }
 
 struct Dict<'a> {
-    pickle: &'a Pickle,
+    pickle: &'a Pickle<'a>,
     members: &'a [(Id, Id)],
 }
 
@@ -110,7 +110,7 @@ impl<'a> Dict<'a> {
     }
 
     /// The value of an attribute, which may have an underscore before its name.
-    fn get(&self, name: &str) -> Option<&'a Node> {
+    fn get(&self, name: &str) -> Option<&'a Node<'a>> {
         let is_it =
             |key: Id| self.pickle.text(key).is_some_and(|key| key.strip_prefix('_').unwrap_or(key) == name);
         let found = self.members.iter().rfind(|(key, _)| is_it(*key));
@@ -140,7 +140,7 @@ impl<'a> Dict<'a> {
             None => return Scopes::default(),
         };
         match list {
-            Node::Text(text) => text::scopes([text.as_str()]),
+            Node::Text(text) => text::scopes([*text]),
             Node::List(parts) => text::scopes(parts.iter().filter_map(|part| self.pickle.text(*part))),
             _ => Scopes::default(),
         }

@@ -13,9 +13,9 @@ pub(super) type Id = usize;
 
 /// What a step would have made.
 #[derive(Debug)]
-pub(super) enum Node {
-    /// A text, or bytes that are one.
-    Text(String),
+pub(super) enum Node<'a> {
+    /// A text, or bytes that are one: a part of the file, so that no copy of a secret is left behind.
+    Text(&'a str),
     /// A list, a tuple, a set.
     List(Vec<Id>),
     /// A dictionary, in order: what comes later counts.
@@ -28,8 +28,8 @@ pub(super) enum Node {
 
 /// What a program would have made.
 #[derive(Debug)]
-pub(super) struct Pickle {
-    nodes: Vec<Node>,
+pub(super) struct Pickle<'a> {
+    nodes: Vec<Node<'a>>,
     top: Id,
 }
 
@@ -37,9 +37,9 @@ pub(super) struct Pickle {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Broken(pub(super) &'static str);
 
-impl Pickle {
+impl<'a> Pickle<'a> {
     /// What `bytes` would have made.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, Broken> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Broken> {
         let mut machine = Machine { rest: bytes, ..Machine::default() };
         for _ in 0..MAX_STEPS {
             let code = machine.byte()?;
@@ -57,7 +57,7 @@ impl Pickle {
         self.top
     }
 
-    pub(super) fn get(&self, id: Id) -> &Node {
+    pub(super) fn get(&self, id: Id) -> &Node<'a> {
         &self.nodes[id]
     }
 
@@ -74,18 +74,10 @@ impl Pickle {
     }
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        if let Self::Text(text) = self {
-            zeroize::Zeroize::zeroize(text);
-        }
-    }
-}
-
 #[derive(Default)]
 struct Machine<'a> {
     rest: &'a [u8],
-    nodes: Vec<Node>,
+    nodes: Vec<Node<'a>>,
     stack: Vec<Id>,
     /// How high the stack was at each mark.
     marks: Vec<usize>,
@@ -155,7 +147,7 @@ impl<'a> Machine<'a> {
             _ => return self.whole(code),
         };
         // What is no text is no part of a login either.
-        let node = std::str::from_utf8(bytes).map_or(Node::Other, |text| Node::Text(text.to_owned()));
+        let node = std::str::from_utf8(bytes).map_or(Node::Other, Node::Text);
         self.push(node)
     }
 
@@ -275,7 +267,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn push(&mut self, node: Node) -> Result<(), Broken> {
+    fn push(&mut self, node: Node<'a>) -> Result<(), Broken> {
         self.stack.push(self.nodes.len());
         self.nodes.push(node);
         Ok(())

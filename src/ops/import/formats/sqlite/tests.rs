@@ -146,3 +146,26 @@ fn nothing_can_be_written_or_attached() {
         assert!(database.prepare(sql).and_then(|mut it| it.query(())?.next().map(drop)).is_err(), "{sql}");
     }
 }
+
+#[test]
+fn tables_that_say_to_have_the_same_pages_are_not_read_for_ever() {
+    let one = database(
+        "CREATE TABLE t0 (v TEXT);
+         INSERT INTO t0 VALUES (replace(hex(zeroblob(450000)), '00', 'xy')), (replace(hex(zeroblob(450000)), '00', 'xy'));",
+    );
+    let mut copy = Connection::open_in_memory().unwrap();
+    copy.deserialize_read_exact("main", &one[..], one.len(), false).unwrap();
+    copy.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false).unwrap();
+    copy.execute_batch("PRAGMA writable_schema = ON").unwrap();
+    for at in 1..60 {
+        let same = "INSERT INTO sqlite_schema SELECT type, 't' || ?1, 't' || ?1, rootpage, 'CREATE TABLE t' || ?1 || ' (v TEXT)' \
+                    FROM sqlite_schema WHERE name = 't0'";
+        copy.execute(same, [at]).unwrap();
+    }
+    let many: &[u8] = &copy.serialize("main").unwrap();
+
+    let why = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
+
+    assert!(why(&one).contains("without a refresh token"), "{}", why(&one));
+    assert!(why(many).contains("more in its rows than the file is long"), "{}", why(many));
+}
