@@ -46,17 +46,16 @@ pub fn token(
 ) -> Result<AccessToken, Error> {
     ctx.audit.profile(profile);
     let found = vault.settled_profile(ctx, profile)?;
-    let provider = vault.provider(&found.facts.provider);
-    let request = checked(&provider, &found.facts, request)?;
+    let request = checked(vault, &found.facts, request)?;
     if !request.refresh
         && let Some(token) = cached(ctx, vault, &found, &request)
     {
         ctx.audit.token(Source::Cached);
-        warn_if_other(ctx, &provider, &request, &token);
+        warn_if_other(ctx, vault, &found.facts, &request, &token);
         return Ok(token);
     }
     let token = refresh::refresh(ctx, vault, profile, &request)?;
-    warn_if_other(ctx, &provider, &request, &token);
+    warn_if_other(ctx, vault, &found.facts, &request, &token);
     Ok(token)
 }
 
@@ -73,11 +72,14 @@ fn cached(
 }
 
 /// The request, if the grant covers it: nothing is asked of the provider for what only a new consent can give.
-fn checked(provider: &Provider, profile: &Profile, request: Request) -> Result<Request, Error> {
-    if profile.grant.is_none() {
+///
+/// Where nothing in particular is asked for, the provider's file is not read: that is the way of nearly every call.
+fn checked(vault: &Unlocked, profile: &Profile, request: Request) -> Result<Request, Error> {
+    if profile.grant.is_none() || (request.only.is_none() && request.scopes.is_none()) {
         return Ok(request);
     }
-    let only = request.only.map(|only| narrowed(provider, profile, &only)).transpose()?;
+    let provider = vault.provider(&profile.provider);
+    let only = request.only.map(|only| narrowed(&provider, profile, &only)).transpose()?;
     if let Some(asked) = &request.scopes {
         let covering = only.as_ref().unwrap_or(&profile.scopes.granted);
         let missing = provider.uncovered_scopes(asked, covering);
@@ -116,8 +118,15 @@ fn covers(profile: &Profile, missing: Scopes) -> Result<(), Error> {
 }
 
 /// A provider may answer with more or less than was asked for; whoever relies on the one or the other must know.
-fn warn_if_other(ctx: Context<'_>, provider: &Provider, request: &Request, token: &AccessToken) {
+fn warn_if_other(
+    ctx: Context<'_>,
+    vault: &Unlocked,
+    profile: &Profile,
+    request: &Request,
+    token: &AccessToken,
+) {
     let Some(only) = &request.only else { return };
+    let provider = vault.provider(&profile.provider);
     let beyond = provider.missing_scopes(&token.scopes, only);
     if !beyond.is_empty() {
         ctx.notices.notice(&Notice::TokenBeyond { beyond });

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::expiry::Snapshot;
 use crate::home::{Home, Run};
 use crate::kills::{Subject, alone, outline};
-use crate::provider::{Config, Endpoint, Provider};
+use crate::provider::{Config, Endpoint, Provider, Rotation};
 use crate::stage::Stage;
 use crate::tree;
 
@@ -30,6 +30,11 @@ pub struct Scene {
 impl Scene {
     pub fn new() -> Self {
         Self::of(Config::google())
+    }
+
+    /// With a provider that does not replace refresh tokens.
+    pub fn without_rotation() -> Self {
+        Self::of(Config { rotation: Rotation::None, ..Config::google() })
     }
 
     fn of(config: Config) -> Self {
@@ -75,7 +80,7 @@ impl Scene {
 
     /// Asserts that neither what was said, nor any file but those named, holds a secret.
     #[track_caller]
-    fn assert_discreet(&self, run: &Run, files: &[&str]) {
+    pub fn assert_discreet(&self, run: &Run, files: &[&str]) {
         let secrets = [SECRET, &self.token];
         for text in [&run.stdout, &run.stderr] {
             assert!(!secrets.iter().any(|secret| text.contains(secret)), "{run:?}");

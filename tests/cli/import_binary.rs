@@ -5,46 +5,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::home::{Home, Run};
+use crate::import::{SECRET, Scene};
 use crate::outside::{installed, program};
-use crate::provider::{Config, Provider, Rotation};
-
-/// The secret of the client `desktop`, as the provider knows it.
-const SECRET: &str = "GOCSPX-desktop-secret";
-
-/// A user without a vault, and a provider that has given a login out to another program.
-struct Scene {
-    provider: Provider,
-    home: Home,
-    token: String,
-}
 
 impl Scene {
-    fn new() -> Self {
-        let provider = Provider::start(Config { rotation: Rotation::None, ..Config::google() });
-        let token = provider.grant("desktop", "me@example.com", &["openid", "email"]);
-        Self { provider, home: Home::in_memory(), token }
-    }
-
-    fn import(&self, arguments: &[&str]) -> Run {
-        let issuer = self.provider.issuer();
-        let import = ["import", "--issuer", &issuer, "--insecure-loopback"];
-        self.home.run(&[&import[..], arguments].concat())
-    }
-
-    #[track_caller]
-    fn assert_works(&self, profile: &str) {
-        let token = self.home.run(&["token", profile, "--refresh"]).answer();
-        assert!(self.provider.is_live_access_token(token.trim()), "{profile}");
-    }
-
-    #[track_caller]
-    fn assert_discreet(&self, run: &Run) {
-        for secret in [SECRET, &self.token] {
-            assert!(!run.stdout.contains(secret) && !run.stderr.contains(secret), "{run:?}");
-        }
-    }
-
     fn run(&self, program: &Path, words: &[&str]) {
         let mut command = Command::new(program);
         self.home.prepare(&mut command);
@@ -52,6 +16,17 @@ impl Scene {
         assert!(output.status.success(), "{output:?}");
     }
 }
+
+/// What [`PICKLE`] writes.
+const PICKLED: [&str; 7] = [
+    ".gcs_tokens",
+    "token.0.pickle",
+    "token.1.pickle",
+    "token.2.pickle",
+    "token.3.pickle",
+    "token.4.pickle",
+    "token.5.pickle",
+];
 
 /// A `token.pickle` of each protocol, and a dictionary of two logins, as gcsfs keeps them.
 const PICKLE: &str = "
@@ -74,7 +49,7 @@ with open('.gcs_tokens', 'wb') as file:
 #[test]
 fn pickles_of_google_auth_in_every_protocol_are_read_without_being_loaded() {
     let Some(python) = installed("python/bin/python") else { return };
-    let scene = Scene::new();
+    let scene = Scene::without_rotation();
     let second = scene.provider.grant("desktop", "other@example.com", &["openid"]);
     let endpoint = scene.provider.url("/token");
     scene.run(&python, &["-c", PICKLE, &scene.token, &endpoint, SECRET, &second]);
@@ -82,7 +57,7 @@ fn pickles_of_google_auth_in_every_protocol_are_read_without_being_loaded() {
     for protocol in 0..6 {
         let (file, name) = (format!("token.{protocol}.pickle"), format!("p{protocol}"));
         let run = scene.import(&[&file, "--profile", &name]).expect_code(0);
-        scene.assert_discreet(&run);
+        scene.assert_discreet(&run, &PICKLED);
         let shown: Value =
             serde_json::from_str(&scene.home.run(&["show", &name, "--json"]).answer()).unwrap();
         assert_eq!(shown["profiles"][0]["account"]["email"], "me@example.com", "{shown}");
@@ -110,7 +85,7 @@ with open('evil.pickle', 'wb') as file:
 #[test]
 fn a_pickle_with_code_in_it_is_refused_and_nothing_runs() {
     let Some(python) = installed("python/bin/python") else { return };
-    let scene = Scene::new();
+    let scene = Scene::without_rotation();
     scene.run(&python, &["-c", EVIL]);
 
     scene.import(&["evil.pickle"]).expect_code(7).expect_said("it was not loaded");
@@ -123,7 +98,7 @@ fn a_pickle_with_code_in_it_is_refused_and_nothing_runs() {
 #[test]
 fn the_database_of_gcloud_is_read_and_left_as_it_is() {
     let Some(sqlite) = program("sqlite3") else { return };
-    let scene = Scene::new();
+    let scene = Scene::without_rotation();
     let login = json!({
         "client_id": "desktop", "client_secret": SECRET, "refresh_token": scene.token, "revoke_uri": "https://x.example/",
         "scopes": ["openid", "email"], "token_uri": scene.provider.url("/token"), "type": "authorized_user",
@@ -153,7 +128,7 @@ fn a_login_that_gcloud_itself_has_stored_is_taken_in() {
         eprintln!("skipped: gcloud is not installed");
         return;
     };
-    let scene = Scene::new();
+    let scene = Scene::without_rotation();
     let login = json!({
         "client_id": "desktop", "client_secret": SECRET, "refresh_token": scene.token, "type": "authorized_user",
         "token_uri": scene.provider.url("/token"),

@@ -7,34 +7,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use serde_json::{Value, json};
 
 use crate::expiry::{Snapshot, refresh_token};
-use crate::home::{Home, Run};
+use crate::home::Home;
+use crate::import::{SECRET, Scene};
 use crate::kills::{Subject, alone, outline};
 use crate::outside::program;
 use crate::provider::{Config, Provider, Rotation};
 use crate::stage::Stage;
 
-/// The secret of the client `desktop`, as the provider knows it.
-const SECRET: &str = "GOCSPX-desktop-secret";
-
-struct Scene {
-    provider: Provider,
-    home: Home,
-    token: String,
-}
-
 impl Scene {
-    fn new() -> Self {
-        let provider = Provider::start(Config { rotation: Rotation::None, ..Config::google() });
-        let token = provider.grant("desktop", "me@example.com", &["openid", "email"]);
-        Self { provider, home: Home::in_memory(), token }
-    }
-
-    fn import(&self, arguments: &[&str]) -> Run {
-        let issuer = self.provider.issuer();
-        let import = ["import", "--issuer", &issuer, "--insecure-loopback"];
-        self.home.run(&[&import[..], arguments].concat())
-    }
-
     fn adc(&self) -> String {
         json!({
             "type": "authorized_user", "client_id": "desktop", "client_secret": SECRET, "refresh_token": self.token,
@@ -53,7 +33,7 @@ impl Scene {
 
 #[test]
 fn the_file_goes_its_login_works_and_it_comes_back_as_it_was() {
-    let scene = Scene::new();
+    let scene = Scene::without_rotation();
     let text = scene.adc();
     let file = scene.home.write("adc.json", &text);
 
@@ -91,7 +71,7 @@ fn the_file_goes_its_login_works_and_it_comes_back_as_it_was() {
 
 #[test]
 fn what_stands_in_the_place_of_a_file_that_comes_back_is_not_replaced() {
-    let scene = Scene::new();
+    let scene = Scene::without_rotation();
     let file = scene.home.write("adc.json", scene.adc());
     scene.import(&["adc.json", "--profile", "work", "--replace"]).expect_code(0);
     fs::write(&file, "mine").unwrap();
@@ -105,7 +85,7 @@ fn what_stands_in_the_place_of_a_file_that_comes_back_is_not_replaced() {
 
 #[test]
 fn of_a_file_that_others_could_read_it_is_said_what_helps() {
-    let scene = Scene::new();
+    let scene = Scene::without_rotation();
     let file = scene.home.write("adc.json", scene.adc());
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
 
@@ -118,7 +98,7 @@ fn of_a_file_that_others_could_read_it_is_said_what_helps() {
 
 #[test]
 fn a_file_with_more_in_it_than_was_taken_in_stays() {
-    let scene = Scene::new();
+    let scene = Scene::without_rotation();
     let mut more: Value = serde_json::from_str(&scene.adc()).unwrap();
     more["smtp_password"] = json!("CANARY-password");
     let file = scene.home.write("more.json", more.to_string());
@@ -136,7 +116,7 @@ fn a_file_with_more_in_it_than_was_taken_in_stays() {
 
 #[test]
 fn links_files_with_other_names_and_files_in_use_stay() {
-    let scene = Scene::new();
+    let scene = Scene::without_rotation();
     let file = scene.home.write("adc.json", scene.adc());
     symlink("adc.json", scene.home.path("link.json")).unwrap();
     let stays = |file: &str, why: &str| {
@@ -164,7 +144,7 @@ fn links_files_with_other_names_and_files_in_use_stay() {
 
 #[test]
 fn rclone_goes_on_with_a_remote_that_has_no_secret_and_the_other_remotes_are_as_they_were() {
-    let scene = Scene::new();
+    let scene = Scene::without_rotation();
     let token = json!({ "access_token": "old", "token_type": "Bearer", "refresh_token": scene.token,
         "expiry": "2020-01-01T00:00:00Z" });
     let text = format!(
@@ -199,7 +179,7 @@ fn rclone_goes_on_with_a_remote_that_has_no_secret_and_the_other_remotes_are_as_
 
 #[test]
 fn a_logout_forgets_the_copy_too() {
-    let scene = Scene::new();
+    let scene = Scene::without_rotation();
     scene.home.write("adc.json", scene.adc());
     scene.import(&["adc.json", "--profile", "work", "--replace"]).expect_code(0);
 
@@ -253,7 +233,7 @@ fn killed_at_any_change_there_is_the_file_or_all_of_it_in_the_vault() {
 
 #[test]
 fn what_a_scan_finds_is_shown_taken_in_where_it_can_be_and_the_rest_is_said() {
-    let scene = Scene::new();
+    let scene = Scene::without_rotation();
     fs::create_dir_all(scene.home.path("src/deep")).unwrap();
     scene.home.write("src/deep/adc.json", scene.adc());
     let half = json!({ "refresh_token": "1//0CANARYhalfALongAndRandomLooking7token4", "access_token": "x" });

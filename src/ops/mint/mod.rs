@@ -14,9 +14,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::{Context, Error as OpsError, Loaded, Notice, Unlocked, cache, documents, refresh};
-use crate::domain::Provider;
 use crate::domain::{
-    AccessToken, Binding, Client, ClientAuth, DocumentId, GrantType, Profile, Scopes, SealedField,
+    AccessToken, Binding, Client, ClientAuth, DocumentId, GrantType, Profile, Provider, Scopes, SealedField,
 };
 use crate::oauth::assertion::{Purpose, SigningKey, Statement};
 use crate::oauth::token_endpoint::{self, Credentials, TokenAnswer};
@@ -27,26 +26,12 @@ pub use error::{Error, Reason};
 pub use key::KeyFacts;
 pub(super) use source::{by_id, check as check_source, users as users_of};
 
-/// An access token of `profile` with `scopes`, asked for now. The caller has the profile's turn, and caches it.
-///
-/// # Errors
-///
-/// As the provider says: [`Error`]; and for impersonation all that may go wrong with the token of the source.
-#[allow(dead_code, reason = "for `vault token --scope`")]
-pub(super) fn access_token(
-    ctx: Context<'_>,
-    vault: &Unlocked,
-    profile: &Profile,
-    scopes: &Scopes,
-) -> Result<AccessToken, OpsError> {
-    applicant(ctx, vault, profile, SealedField::ClientSecret)?.access_token(ctx, vault, profile, scopes)
-}
-
 /// An ID token of `profile` for `audience`, asked for now. The caller has the profile's turn, and checks it.
 ///
 /// # Errors
 ///
-/// As [`access_token`]; [`Error::NoIdToken`] for client credentials, which stand for no account.
+/// As the provider says: [`Error`]; for impersonation all that may go wrong with the token of the source;
+/// [`Error::NoIdToken`] for client credentials, which stand for no account.
 pub(super) fn id_token(
     ctx: Context<'_>,
     vault: &Unlocked,
