@@ -197,11 +197,14 @@ pub(super) fn exchange(
     });
     match redeemed {
         Ok((reservation, account, answer)) => {
-            party.client.mark(ctx);
             let noted = note_proof(ctx, vault, &mut party.client, &binding);
             let now = ctx.clock.now();
             let consent = NewConsent { grant_id, account, answer, old_is_spent, renewed_before, now };
             let profile = consent.save(ctx, vault, &party, reservation)?;
+            // Nothing is written between the answer and the grant that could wait.
+            if is_new_client {
+                party.client.mark(ctx);
+            }
             noted.map_err(|source| Error::ProofNotSaved {
                 profile: profile.name.clone(),
                 source: Box::new(source),
